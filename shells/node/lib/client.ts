@@ -1,0 +1,302 @@
+// One origin, at most one connection at a time.
+
+import { channels } from './diagnostics';
+import { DispatcherBase } from './dispatcher';
+import { InvalidArgumentError, type SocketInfo } from './errors';
+import { Exchange } from './exchange';
+import { errorOf, infoOf } from './failure';
+import * as link from './link';
+import * as options from './options';
+import { Request } from './request';
+
+export interface ClientStats {
+  connected: boolean;
+  pending: number;
+  running: number;
+  size: number;
+}
+
+const enum Drain { Idle, Scheduled, Needed }
+
+export class Client extends DispatcherBase implements link.ClientEnd {
+  /** @internal */
+  readonly _url: URL;
+  /** @internal */
+  readonly _authority: string;
+  /** @internal */
+  readonly _isTls: boolean;
+  /** @internal */
+  readonly _settings: options.Settings;
+  /** @internal */
+  _socketInfo: SocketInfo | null = null;
+  /** @internal The error of the last connection that did not come about. */
+  _connectError: Error | null = null;
+  /** @internal Of the pool: told when this client can take a request again. */
+  _onFree: ((client: Client) => void) | null = null;
+  /** @internal Of the pool: it is in its list of free clients. */
+  _listed = false;
+  /** @internal */
+  _isConnected = false;
+  /** @internal */
+  _isConnecting = false;
+  /** @internal */
+  _isH2 = false;
+  /** @internal Requests that are not over. */
+  _size = 0;
+  /** @internal Those of them that have a connection. */
+  _running = 0;
+  /** @internal */
+  _needDrain: Drain = Drain.Idle;
+  private readonly given: any;
+  private profile: string | null = null;
+  private number = -1;
+  private onEmpty: (() => void) | null = null;
+  private onGone: (() => void) | null = null;
+
+  constructor(origin: string | URL, given: Client.Options = {}) {
+    options.check(given);
+    refuseConnector(given.connect);
+    super(given);
+    this._url = options.parseOrigin(origin);
+    this._authority = this._url.host;
+    this._isTls = this._url.protocol === 'https:';
+    this._settings = options.settingsOf(given);
+    this.given = given;
+    // What the engine cannot do is said now, not at the first request.
+    options.profileOf(this._url, given);
+  }
+
+  get pipelining(): number {
+    return this._settings.pipelining;
+  }
+
+  set pipelining(depth: number) {
+    this._settings.pipelining = depth;
+    if (this.number >= 0) {
+      link.setPipelining(this.number, depth);
+    }
+    this.settleDrain();
+  }
+
+  get stats(): ClientStats {
+    const { _isConnected: connected, _size: size, _running: running } = this;
+    return { connected, pending: size - running, running, size };
+  }
+
+  override get _origin(): string {
+    return this._url.origin;
+  }
+
+  /** @internal */
+  get _connected(): number {
+    return Number(this._isConnected);
+  }
+
+  /** @internal */
+  get _pending(): number {
+    return this._size - this._running;
+  }
+
+  /** @internal It can take no more requests at once. */
+  get _busy(): boolean {
+    return this._size >= this.limit;
+  }
+
+  private get limit(): number {
+    return this._isH2 ? this._settings.maxConcurrentStreams : this._settings.pipelining || 1;
+  }
+
+  /** @internal The engine's number of this client; it is opened when it is first needed. */
+  _number(): number {
+    if (this.number < 0) {
+      this.profile = options.profileOf(this._url, this.given);
+      this.number = link.openClient(this, link.define(this.profile));
+    }
+    if (!this._isConnected && !this._isConnecting) {
+      this._isConnecting = true;
+      if (channels.beforeConnect.hasSubscribers) {
+        channels.beforeConnect.publish({ connectParams: this.connectParams(), connector: this.given.connect });
+      }
+    }
+    return this.number;
+  }
+
+  override _dispatch(given: any, handler: any): boolean {
+    const request = new Request(this._url.origin, given, handler);
+    this._size++;
+    new Exchange(this, request)._send();
+    if (this._needDrain !== Drain.Needed && this._busy) {
+      this._needDrain = Drain.Needed;
+    }
+    return this._needDrain < Drain.Needed;
+  }
+
+  /** @internal A request has a connection. */
+  _started(): void {
+    this._running++;
+  }
+
+  /** @internal A request is over, which had a connection or not. */
+  _finished(running: boolean): void {
+    this._size--;
+    if (running) {
+      this._running--;
+    }
+    this.settleDrain();
+    if (this._size === 0 && this.onEmpty !== null) {
+      const done = this.onEmpty;
+      this.onEmpty = null;
+      done();
+    }
+  }
+
+  private settleDrain(): void {
+    if (this._needDrain !== Drain.Needed || this._busy) {
+      return;
+    }
+    if (this._onFree !== null && this.listenerCount('drain') === 0) {
+      this._needDrain = Drain.Idle;
+      this._onFree(this);
+      return;
+    }
+    this._needDrain = Drain.Scheduled;
+    queueMicrotask(() => {
+      if (this._needDrain === Drain.Scheduled) {
+        this._needDrain = Drain.Idle;
+        this._onFree?.(this);
+        this.emit('drain', this._url, [this]);
+      }
+    });
+  }
+
+  private connectParams(): object {
+    const { host, hostname, protocol, port } = this._url;
+    const localAddress = this.given.localAddress ?? null;
+    const version = this._isConnected ? (this._isH2 ? 'h2' : 'h1') : undefined;
+    return { host, hostname, protocol, port, version, servername: null, localAddress };
+  }
+
+  _onConnected(info: link.ConnectionInfo): void {
+    this._isConnecting = false;
+    this._isConnected = true;
+    this._isH2 = info.version === 20;
+    this._socketInfo = infoOf(info);
+    this._connectError = null;
+    if (channels.connected.hasSubscribers) {
+      channels.connected.publish({
+        connectParams: this.connectParams(), connector: this.given.connect, socket: this._socketInfo,
+      });
+    }
+    this.settleDrain();
+    this.emit('connect', this._url, [this]);
+  }
+
+  _onDisconnected(failure: link.Failure): void {
+    this._isConnected = false;
+    this._isH2 = false;
+    this._socketInfo = null;
+    this.emit('disconnect', this._url, [this], errorOf(failure));
+  }
+
+  _onConnectFailed(failure: link.Failure): void {
+    const error = errorOf(failure);
+    this._isConnecting = false;
+    this._connectError = error;
+    if (channels.connectError.hasSubscribers) {
+      channels.connectError.publish({
+        connectParams: this.connectParams(), connector: this.given.connect, error,
+      });
+    }
+    this.emit('connectionError', this._url, [this], error);
+  }
+
+  _onClosed(): void {
+    this.number = -1;
+    link.forget(this.profile!);
+    link.keepAlive(-1);
+    this.onGone?.();
+    this.onGone = null;
+  }
+
+  override _close(): Promise<unknown> {
+    return new Promise<void>((resolve) => {
+      if (this._size === 0) {
+        resolve();
+      } else {
+        this.onEmpty = resolve;
+      }
+    });
+  }
+
+  override _destroy(error: Error): Promise<unknown> {
+    const all = [...link.requestsWhere((request) => (request as Exchange)._client === this)] as Exchange[];
+    all.sort((a, b) => a._number - b._number);
+    for (const exchange of all) {
+      if (exchange._isUpgraded) {
+        continue;
+      }
+      if (exchange._isRunning) {
+        exchange._failLater(error);
+      } else {
+        exchange._fail(error);
+      }
+    }
+    if (this.number < 0) {
+      return Promise.resolve();
+    }
+    return new Promise<void>((resolve) => {
+      link.keepAlive(1);
+      this.onGone = resolve;
+      link.destroyClient(this.number);
+    });
+  }
+
+  /** @internal A handler threw where nothing can be told any more. */
+  _reportThrown(thrown: unknown): void {
+    if (this.listenerCount('error') > 0) {
+      this.emit('error', thrown);
+    } else {
+      process.nextTick(() => {
+        throw thrown;
+      });
+    }
+  }
+}
+
+export namespace Client {
+  export interface Options {
+    maxHeaderSize?: number;
+    headersTimeout?: number;
+    bodyTimeout?: number;
+    connectTimeout?: number;
+    keepAliveTimeout?: number;
+    keepAliveMaxTimeout?: number;
+    keepAliveTimeoutThreshold?: number;
+    socketPath?: string;
+    pipelining?: number;
+    strictContentLength?: boolean;
+    maxCachedSessions?: number;
+    connect?: any;
+    maxRequestsPerClient?: number;
+    localAddress?: string;
+    maxResponseSize?: number;
+    autoSelectFamily?: boolean;
+    autoSelectFamilyAttemptTimeout?: number;
+    allowH2?: boolean;
+    useH2c?: boolean;
+    maxConcurrentStreams?: number;
+    initialWindowSize?: number;
+    connectionWindowSize?: number;
+    pingInterval?: number;
+    h2Options?: any;
+    webSocket?: { maxFragments?: number; maxPayloadSize?: number };
+    eventSource?: { maxEventSize?: number };
+  }
+}
+
+/** Refuses what only a JavaScript socket could do. */
+function refuseConnector(connect: unknown): void {
+  if (typeof connect === 'function') {
+    throw new InvalidArgumentError('connect as a function is not supported');
+  }
+}

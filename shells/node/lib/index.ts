@@ -1,0 +1,16 @@
+export { Agent } from './agent';
+export { BalancedPool } from './balanced-pool';
+export { Client } from './client';
+export { Dispatcher } from './dispatcher';
+export { EnvHttpProxyAgent } from './env-http-proxy-agent';
+export { H2CClient } from './h2c-client';
+export { Pool } from './pool';
+export { ProxyAgent } from './proxy-agent';
+export { RetryAgent } from './retry-agent';
+export { RetryHandler } from './retry-handler';
+export { RoundRobinPool } from './round-robin-pool';
+export { Socks5ProxyAgent } from './socks5-proxy-agent';
+export { connect, pipeline, request, stream, upgrade } from './api/index';
+export { getGlobalDispatcher, setGlobalDispatcher } from './global';
+export * as errors from './errors';
+export type * from './types';

@@ -1,0 +1,222 @@
+//! A client: a queue of requests, and the task that connects and sends them.
+
+use core::cell::{Cell, RefCell};
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::command::{ClientId, Request};
+use super::connect::{self, Ready};
+use super::event::{Event, Version};
+use super::failure::{Failure, Kind};
+use super::h1::{Ending, H1};
+use super::h2::H2;
+use super::options::ClientOptions;
+use super::raw;
+use super::shared::Shared;
+
+/// What a client's task and the commands about it share.
+pub(super) struct Client {
+    pub(super) id: ClientId,
+    pub(super) options: Arc<ClientOptions>,
+    /// What was not sent yet. Requests that were aborted are left in it until they come to the
+    /// front.
+    pub(super) queue: RefCell<VecDeque<Box<Request>>>,
+    pub(super) depth: Cell<u32>,
+    phase: Cell<Phase>,
+    waker: RefCell<Option<Waker>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// No new requests come.
+    Closing,
+    /// Nothing matters any more.
+    Destroyed,
+}
+
+/// What of a request decides which connection it can use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub(super) servername: Option<Box<str>>,
+    pub(super) no_h2: bool,
+}
+
+impl Wish {
+    pub(super) fn of(request: &Request) -> Self {
+        Self { servername: request.servername.clone(), no_h2: request.flags.no_h2 }
+    }
+
+    /// Whether `request` could use a connection that was made for this wish.
+    pub(super) fn fits(&self, request: &Request, options: &ClientOptions, h2: bool) -> bool {
+        let same_name = options.tls.is_none() || self.servername == request.servername;
+        same_name && !(h2 && request.flags.no_h2)
+    }
+}
+
+impl Client {
+    pub(super) fn new(id: ClientId, options: Arc<ClientOptions>) -> Self {
+        Self {
+            id,
+            depth: Cell::new(options.pipelining),
+            options,
+            queue: RefCell::default(),
+            phase: Cell::new(Phase::Open),
+            waker: RefCell::default(),
+        }
+    }
+
+    pub(super) fn close(&self) {
+        if self.phase.get() == Phase::Open {
+            self.phase.set(Phase::Closing);
+        }
+    }
+
+    pub(super) fn destroy(&self) {
+        self.phase.set(Phase::Destroyed);
+    }
+
+    pub(super) fn is_destroyed(&self) -> bool {
+        self.phase.get() == Phase::Destroyed
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.phase.get() != Phase::Open
+    }
+
+    /// Lets the client's task look again.
+    pub(super) fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Who is woken from now on.
+    pub(super) fn register(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    /// The oldest request that still exists, left in the queue.
+    pub(super) fn front<R>(&self, shared: &Shared, f: impl FnOnce(&Request) -> R) -> Option<R> {
+        let mut queue = self.queue.borrow_mut();
+        while let Some(request) = queue.front() {
+            if shared.is_live(request.id) {
+                return Some(f(request));
+            }
+            queue.pop_front();
+        }
+        None
+    }
+
+    /// Runs `work`, unless the client is destroyed meanwhile.
+    async fn unless_destroyed<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            self.register(cx);
+            if self.is_destroyed() {
+                return Poll::Ready(None);
+            }
+            work.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
+
+    /// Waits for a request, and tells what it wishes; nothing when the client is to end.
+    async fn wish(&self, shared: &Shared) -> Option<Wish> {
+        poll_fn(|cx| {
+            self.register(cx);
+            if self.is_destroyed() {
+                return Poll::Ready(None);
+            }
+            match self.front(shared, Wish::of) {
+                Some(wish) => Poll::Ready(Some(wish)),
+                None if self.is_closing() => Poll::Ready(None),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+/// A client's life, from its opening to its end.
+pub(super) async fn run(shared: Rc<Shared>, client: Rc<Client>) {
+    while let Some(wish) = client.wish(&shared).await {
+        let connect = connect::connect(&client.options, &wish);
+        match client.unless_destroyed(connect).await {
+            Some(Ok(ready)) => serve(&shared, &client, wish, ready).await,
+            Some(Err(failure)) => refuse(&shared, &client, &wish, *failure),
+            None => break,
+        }
+    }
+    for request in client.queue.take() {
+        shared.finish(request.id);
+    }
+    shared.forget(client.id);
+}
+
+/// Uses a connection until its end.
+async fn serve(shared: &Rc<Shared>, client: &Rc<Client>, wish: Wish, ready: Ready) {
+    let (id, version) = (client.id, ready.info.version);
+    shared.emit(Event::Connected { client: id, info: ready.info.clone() });
+    let failure = if version == Version::Http2 {
+        serve_h2(shared, client, wish, ready).await
+    } else {
+        serve_h1(shared, client, wish, ready).await
+    };
+    shared.emit(Event::Disconnected { client: id, failure });
+}
+
+async fn serve_h2(shared: &Rc<Shared>, client: &Rc<Client>, wish: Wish, ready: Ready) -> Failure {
+    match H2::new(shared, client, wish, ready).await {
+        Ok(mut connection) => {
+            poll_fn(|cx| {
+                client.register(cx);
+                connection.poll(cx)
+            })
+            .await
+        }
+        Err(failure) => *failure,
+    }
+}
+
+async fn serve_h1(shared: &Rc<Shared>, client: &Rc<Client>, wish: Wish, ready: Ready) -> Failure {
+    let mut connection = H1::new(Rc::clone(shared), Rc::clone(client), wish, ready);
+    let ending = poll_fn(|cx| {
+        client.register(cx);
+        connection.poll(cx)
+    })
+    .await;
+    match ending {
+        Ending::Closed { failure, fails } => {
+            connection.give_back(fails.then_some(&failure));
+            *failure
+        }
+        Ending::Switched { id } => {
+            let stream = connection.into_stream();
+            tokio::task::spawn_local(raw::run(Rc::clone(shared), id, stream));
+            Failure::new(Kind::Informational).with_message("upgrade")
+        }
+    }
+}
+
+/// No connection: the requests that waited for it fail.
+fn refuse(shared: &Shared, client: &Client, wish: &Wish, failure: Failure) {
+    // A name that does not match concerns the requests for that name.
+    let one_name = failure.code == "ERR_TLS_CERT_ALTNAME_INVALID";
+    shared.emit(Event::ConnectFailed { client: client.id, failure });
+    let waiting = client.queue.take();
+    for request in waiting {
+        if one_name && Wish::of(&request).servername != wish.servername {
+            client.queue.borrow_mut().push_back(request);
+        } else {
+            shared.fail(request.id, Failure::new(Kind::Connect));
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! From options to a connection that is ready.
+
+mod dial;
+mod lookup;
+mod socks;
+pub(super) mod tls;
+mod tunnel;
+
+use core::cell::RefCell;
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::causes;
+use super::client::Wish;
+use super::event::{Connected, Version};
+use super::failure::{Failure, Kind};
+use super::options::{ClientOptions, Protocol, Via};
+use super::stream::Stream;
+
+/// A connection that is ready.
+pub(super) struct Ready {
+    pub(super) stream: Stream,
+    pub(super) info: Connected,
+}
+
+/// Addresses that were tried.
+type Attempted = RefCell<Vec<String>>;
+
+/// Connects as the options say, for a request with this wish.
+pub(super) async fn connect(
+    options: &Arc<ClientOptions>,
+    wish: &Wish,
+) -> Result<Ready, Box<Failure>> {
+    let attempted = Attempted::default();
+    let work = establish(options, wish, &attempted);
+    if options.connect_timeout_ms == 0 {
+        return work.await;
+    }
+    let limit = Duration::from_millis(u64::from(options.connect_timeout_ms));
+    timeout(limit, work).await.unwrap_or_else(|_| Err(Box::new(timed_out(options, &attempted))))
+}
+
+async fn establish(
+    options: &Arc<ClientOptions>,
+    wish: &Wish,
+    attempted: &Attempted,
+) -> Result<Ready, Box<Failure>> {
+    let mut stream = match &options.socket_path {
+        Some(path) => local(path).await?,
+        None => by_tcp(options, attempted).await?,
+    };
+    let prior = options.protocol == Protocol::H2Prior && !wish.no_h2;
+    let mut chosen = false;
+    if let Some(tls) = &options.tls {
+        let protocols = tls::protocols(options, wish);
+        let peer = tls::Peer { host: &options.host, tls, protocols };
+        (stream, chosen) = tls::secure(stream, options, peer, wish.servername.as_deref()).await?;
+    }
+    let (local, remote) = stream.addresses();
+    let version = if prior || chosen { Version::Http2 } else { Version::Http11 };
+    Ok(Ready { stream, info: Connected { version, local, remote } })
+}
+
+/// To the origin, or as far as a proxy brings us.
+async fn by_tcp(
+    options: &Arc<ClientOptions>,
+    attempted: &Attempted,
+) -> Result<Stream, Box<Failure>> {
+    let (origin, origin_port) = (options.host.as_str(), options.port);
+    match &options.via {
+        Via::Direct => dial::dial(origin, origin_port, options, attempted).await,
+        Via::Connect { host, port, tls, fields } => {
+            let mut stream = dial::dial(host, *port, options, attempted).await?;
+            if let Some(tls) = tls {
+                let peer = tls::Peer { host, tls, protocols: tls::HTTP1 };
+                let secured = tls::secure(stream, options, peer, None).await;
+                (stream, _) = secured.map_err(of_proxy)?;
+            }
+            tunnel::open(&mut stream, origin, origin_port, fields).await?;
+            Ok(stream)
+        }
+        Via::Socks5 { host, port, auth } => {
+            let mut stream = dial::dial(host, *port, options, attempted).await?;
+            socks::open(&mut stream, origin, origin_port, auth.as_ref()).await?;
+            Ok(stream)
+        }
+    }
+}
+
+/// A proxy that is not who it should be gets an error of its own.
+fn of_proxy(failure: Box<Failure>) -> Box<Failure> {
+    if failure.code == "ERR_TLS_CERT_ALTNAME_INVALID" {
+        return Box::new(Failure { causes: vec![*failure], ..Failure::new(Kind::SecureProxy) });
+    }
+    failure
+}
+
+/// A Unix socket, or a named pipe.
+async fn local(path: &str) -> Result<Stream, Box<Failure>> {
+    open(path).await.map_err(|error| {
+        let address = path.to_owned().into();
+        Box::new(Failure { address, ..causes::system(&error, "connect") })
+    })
+}
+
+#[cfg(unix)]
+async fn open(path: &str) -> io::Result<Stream> {
+    tokio::net::UnixStream::connect(path).await.map(Stream::Unix)
+}
+
+#[cfg(windows)]
+#[expect(clippy::unused_async, reason = "as on Unix")]
+async fn open(path: &str) -> io::Result<Stream> {
+    tokio::net::windows::named_pipe::ClientOptions::new().open(path).map(Stream::Pipe)
+}
+
+fn timed_out(options: &ClientOptions, attempted: &Attempted) -> Failure {
+    let attempted = attempted.borrow();
+    let addresses = match &attempted[..] {
+        [] | [_] => format!("attempted address: {}:{}", options.host, options.port),
+        several => format!("attempted addresses: {}", several.join(", ")),
+    };
+    let message =
+        format!("Connect Timeout Error ({addresses}, timeout: {}ms)", options.connect_timeout_ms);
+    Failure::new(Kind::ConnectTimeout).with_message(message)
+}

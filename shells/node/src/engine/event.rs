@@ -1,0 +1,175 @@
+//! What the engine tells.
+
+use core::net::SocketAddr;
+
+use super::command::{ClientId, RequestId};
+use super::failure::Failure;
+
+/// One event. It borrows from the engine's memory: the sink copies what it keeps.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The request has a connection; its first bytes are written now.
+    Start {
+        /// Which.
+        id: RequestId,
+    },
+    /// A 1xx response, neither 100 nor 101.
+    Informational {
+        /// Whose.
+        id: RequestId,
+        /// What it says.
+        head: Head<'a>,
+    },
+    /// The final response's head; data follows.
+    Head {
+        /// Whose.
+        id: RequestId,
+        /// What it says.
+        head: Head<'a>,
+    },
+    /// Bytes of the body, or of an upgraded stream, within the credit given.
+    Data {
+        /// Whose.
+        id: RequestId,
+        /// Not empty.
+        data: Data<'a>,
+    },
+    /// The response, or the reading side of an upgraded stream, is complete.
+    End {
+        /// Whose.
+        id: RequestId,
+        /// The trailer section, in the form of [`Head::fields`]; empty: none.
+        trailers: &'a [u8],
+    },
+    /// Head, the whole body, and end in one: responses that were read at once.
+    ///
+    /// Only within the credit, and not during a pause.
+    Response {
+        /// Whose.
+        id: RequestId,
+        /// What it says.
+        head: Head<'a>,
+        /// All of it; may be empty.
+        body: &'a [u8],
+        /// As in [`Event::End`].
+        trailers: &'a [u8],
+    },
+    /// So many more bytes of the upload are wanted. The first comes when the body may be sent.
+    BodyCredit {
+        /// Whose.
+        id: RequestId,
+        /// Added to what is left.
+        bytes: u32,
+    },
+    /// The request is written, its body included. Told for requests with a body only.
+    BodySent {
+        /// Whose.
+        id: RequestId,
+    },
+    /// The connection is a raw stream now: [`Event::Data`] and [`Event::End`] bring what comes
+    /// (what was read beyond the head first), [`Command::BodyChunk`](super::Command::BodyChunk) and
+    /// [`Command::BodyEnd`](super::Command::BodyEnd) write to it.
+    ///
+    /// The client has forgotten the connection and may open another. The request lives until both
+    /// sides have ended, [`Event::Error`], or [`Command::Abort`](super::Command::Abort).
+    Upgrade {
+        /// Whose.
+        id: RequestId,
+        /// The answer: 101, or anything to CONNECT.
+        head: Head<'a>,
+    },
+    /// The request failed.
+    Error {
+        /// Which.
+        id: RequestId,
+        /// Why. With [`Kind::Connect`](super::Kind::Connect): because of its client's last
+        /// [`Event::ConnectFailed`], told before.
+        failure: Failure,
+    },
+    /// A client's connection is ready, TLS included.
+    Connected {
+        /// Whose.
+        client: ClientId,
+        /// What there is to know about it.
+        info: Connected,
+    },
+    /// A connection that was told as ready is gone.
+    Disconnected {
+        /// Whose.
+        client: ClientId,
+        /// Why.
+        failure: Failure,
+    },
+    /// A connection did not become ready.
+    ConnectFailed {
+        /// Whose.
+        client: ClientId,
+        /// Why.
+        failure: Failure,
+    },
+    /// After [`Command::Close`](super::Command::Close) or
+    /// [`Command::Destroy`](super::Command::Destroy): nothing of the client is left.
+    Closed {
+        /// Which.
+        client: ClientId,
+    },
+}
+
+/// A response's head.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// 100 to 999.
+    pub status: u16,
+    /// Of the response.
+    pub version: Version,
+    /// The reason phrase as received, latin1; empty in HTTP/2.
+    pub reason: &'a [u8],
+    /// Fields as received: lines `Name: value`, each with CR LF behind it, white space around the
+    /// value not removed, folded lines unfolded. HTTP/2: written as such lines.
+    pub fields: &'a [u8],
+}
+
+/// A version of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+    /// HTTP/2
+    Http2,
+}
+
+/// Bytes that came.
+#[derive(Debug)]
+pub enum Data<'a> {
+    /// In the engine's read buffer: will be copied.
+    Borrowed(&'a [u8]),
+    /// In a buffer of their own, which JavaScript gets without a copy: for pieces of 32 KiB and
+    /// more.
+    Owned(Vec<u8>),
+}
+
+impl Data<'_> {
+    /// The bytes, wherever they are.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// A connection that is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connected {
+    /// What is spoken on it: [`Version::Http11`] or [`Version::Http2`].
+    pub version: Version,
+    /// Of a Unix socket: none.
+    pub local: Option<SocketAddr>,
+    /// Of a Unix socket: none.
+    pub remote: Option<SocketAddr>,
+}

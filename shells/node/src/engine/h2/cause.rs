@@ -1,0 +1,72 @@
+//! What went wrong in HTTP/2, in the terms of undici and Node.js.
+
+use std::io;
+
+use h2::{Error, Reason};
+
+use crate::engine::causes;
+use crate::engine::failure::{Failure, Kind};
+
+/// The server has ended the connection.
+pub(super) fn closed() -> Failure {
+    Failure::new(Kind::Socket).with_message("other side closed")
+}
+
+/// The end of a connection.
+pub(super) fn of_connection(error: &Error) -> Failure {
+    if let Some(io) = error.get_io() {
+        return match io.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => closed(),
+            _ => causes::system(io, "read"),
+        };
+    }
+    let reason = error.reason().unwrap_or(Reason::INTERNAL_ERROR);
+    if error.is_go_away() && error.is_remote() {
+        let code = u32::from(reason);
+        let message = format!("HTTP/2: \"GOAWAY\" frame received with code {code}");
+        return Failure::new(Kind::Socket).with_message(message);
+    }
+    let message = format!("Session closed with error code {}", name(reason));
+    Failure::new(Kind::Http2).with_code("ERR_HTTP2_SESSION_ERROR").with_message(message)
+}
+
+/// The end of a stream.
+pub(super) fn of_stream(error: &Error) -> Failure {
+    match error.reason() {
+        Some(reason) if !error.is_go_away() => {
+            let message = format!("Stream closed with error code {}", name(reason));
+            Failure::new(Kind::Http2).with_code("ERR_HTTP2_STREAM_ERROR").with_message(message)
+        }
+        Some(_) | None => of_connection(error),
+    }
+}
+
+/// Whether the server did nothing for the request, and says so; or has left with an error, and the
+/// request may be sent twice.
+pub(super) fn is_refusal(error: &Error, idempotent: bool) -> bool {
+    let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+    let graceful = error.reason() == Some(Reason::NO_ERROR);
+    error.is_remote() && (refused || error.is_go_away() && (graceful || idempotent))
+}
+
+/// The name that Node.js has for it.
+fn name(reason: Reason) -> String {
+    let name = match reason {
+        Reason::NO_ERROR => "NO_ERROR",
+        Reason::PROTOCOL_ERROR => "PROTOCOL_ERROR",
+        Reason::INTERNAL_ERROR => "INTERNAL_ERROR",
+        Reason::FLOW_CONTROL_ERROR => "FLOW_CONTROL_ERROR",
+        Reason::SETTINGS_TIMEOUT => "SETTINGS_TIMEOUT",
+        Reason::STREAM_CLOSED => "STREAM_CLOSED",
+        Reason::FRAME_SIZE_ERROR => "FRAME_SIZE_ERROR",
+        Reason::REFUSED_STREAM => "REFUSED_STREAM",
+        Reason::CANCEL => "CANCEL",
+        Reason::COMPRESSION_ERROR => "COMPRESSION_ERROR",
+        Reason::CONNECT_ERROR => "CONNECT_ERROR",
+        Reason::ENHANCE_YOUR_CALM => "ENHANCE_YOUR_CALM",
+        Reason::INADEQUATE_SECURITY => "INADEQUATE_SECURITY",
+        Reason::HTTP_1_1_REQUIRED => "HTTP_1_1_REQUIRED",
+        other => return format!("{}", u32::from(other)),
+    };
+    format!("NGHTTP2_{name}")
+}

@@ -1,0 +1,237 @@
+//! One HTTP/2 connection: starts a task for each request, and watches over them all.
+
+mod cause;
+mod exchange;
+mod head;
+
+use core::cell::Cell;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use h2::client::{Connection, SendRequest};
+use h2::{Ping, PingPong};
+use tokio::time::{Instant, Sleep};
+
+use super::client::{Client, Wish};
+use super::command::{Body, Request};
+use super::connect::Ready;
+use super::event::Event;
+use super::failure::{Failure, Kind};
+use super::shared::Shared;
+use super::stream::Stream;
+use exchange::Exchange;
+
+/// A connection in use.
+pub(super) struct H2 {
+    shared: Rc<Shared>,
+    client: Rc<Client>,
+    wish: Wish,
+    connection: Connection<Stream, Bytes>,
+    sender: SendRequest<Bytes>,
+    running: Rc<Running>,
+    /// The server said that it takes no more requests.
+    draining: bool,
+    pinger: Pinger,
+}
+
+/// What the tasks of a connection's requests tell it.
+#[derive(Default)]
+pub(super) struct Running {
+    count: Cell<u32>,
+}
+
+impl H2 {
+    /// Begins to speak HTTP/2.
+    pub(super) async fn new(
+        shared: &Rc<Shared>,
+        client: &Rc<Client>,
+        wish: Wish,
+        ready: Ready,
+    ) -> Result<Self, Box<Failure>> {
+        let options = &client.options;
+        let handshake = h2::client::Builder::new()
+            .enable_push(false)
+            .initial_window_size(options.h2.stream_window)
+            .initial_connection_window_size(options.h2.connection_window)
+            .max_header_list_size(options.max_header_size)
+            .initial_max_send_streams(options.h2.max_concurrent_streams as usize)
+            .handshake(ready.stream)
+            .await;
+        let (sender, mut connection) =
+            handshake.map_err(|error| Box::new(cause::of_connection(&error)))?;
+        let pinger = Pinger::new(connection.ping_pong(), options.h2.ping_interval_ms);
+        Ok(Self {
+            shared: Rc::clone(shared),
+            client: Rc::clone(client),
+            wish,
+            connection,
+            sender,
+            running: Rc::default(),
+            draining: false,
+            pinger,
+        })
+    }
+
+    /// Does all that can be done now; in the end tells why the connection is over.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        let ending = self.step(cx);
+        self.shared.flush_at(self.shared.now());
+        match ending {
+            Some(failure) => Poll::Ready(failure),
+            None => Poll::Pending,
+        }
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
+        if self.client.is_destroyed() {
+            return Some(Failure::new(Kind::Destroyed));
+        }
+        if let Some(failure) = self.send(cx) {
+            return Some(failure);
+        }
+        if let Poll::Ready(result) = Pin::new(&mut self.connection).poll(cx) {
+            return Some(match result {
+                Ok(()) => cause::closed(),
+                Err(error) => cause::of_connection(&error),
+            });
+        }
+        if let Poll::Ready(Err(_)) = self.sender.poll_ready(cx) {
+            self.draining = true;
+        }
+        // What the connection has read may have made room.
+        if let Some(failure) = self.send(cx) {
+            return Some(failure);
+        }
+        let idle = self.running.count.get() == 0;
+        if idle && self.draining {
+            return Some(cause::closed());
+        }
+        if idle && self.client.is_closing() && self.client.front(&self.shared, |_| ()).is_none() {
+            return Some(Failure::new(Kind::Destroyed));
+        }
+        self.pinger.poll(cx)
+    }
+
+    /// Sends as many requests as there is room for.
+    fn send(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
+        let room = self.client.options.h2.max_concurrent_streams;
+        while !self.draining && self.running.count.get() < room {
+            let (wish, options) = (&self.wish, &self.client.options);
+            let front = self.client.front(&self.shared, |request| {
+                (wish.fits(request, options, true), !request.head.upgrade().is_empty())
+            });
+            match front {
+                Some((true, false)) => {}
+                // Whether the server has upgrades is told by its settings.
+                Some((true, true)) if self.pinger.has_settings(cx) => {}
+                Some((false, _)) if self.running.count.get() == 0 => {
+                    let failure = Failure::new(Kind::Informational);
+                    return Some(failure.with_message("servername changed"));
+                }
+                Some(_) | None => return None,
+            }
+            match self.sender.poll_ready(cx) {
+                Poll::Pending => return None,
+                Poll::Ready(Err(_)) => {
+                    self.draining = true;
+                    return None;
+                }
+                Poll::Ready(Ok(())) => {}
+            }
+            let request = self.client.queue.borrow_mut().pop_front();
+            if let Some(request) = request {
+                self.begin(request);
+            }
+        }
+        None
+    }
+
+    fn begin(&mut self, request: Box<Request>) {
+        let id = request.id;
+        let extended = self.sender.is_extended_connect_protocol_enabled();
+        let head = match head::request(&request, &self.client.options, extended) {
+            Ok(head) => head,
+            Err(failure) => return self.shared.fail(id, *failure),
+        };
+        self.shared.emit(Event::Start { id });
+        let raw = request.flags.connect || !request.head.upgrade().is_empty();
+        let ends = !raw && matches!(request.body, Body::None | Body::Empty);
+        match self.sender.send_request(head, ends) {
+            Ok((response, upload)) => {
+                let upload = (!ends).then_some(upload);
+                let (shared, client) = (Rc::clone(&self.shared), Rc::clone(&self.client));
+                let running = Rc::clone(&self.running);
+                running.count.set(running.count.get() + 1);
+                let exchange = Exchange::new(shared, client, request, response, upload);
+                tokio::task::spawn_local(async move {
+                    let client = exchange.run().await;
+                    running.count.set(running.count.get() - 1);
+                    client.wake();
+                });
+            }
+            Err(error) => self.shared.fail(id, cause::of_stream(&error)),
+        }
+    }
+}
+
+/// Asks now and then whether the server is still there.
+struct Pinger {
+    /// There is one for each connection, and it is ours.
+    pings: Option<PingPong>,
+    /// Zero: only when there is a reason.
+    interval: Duration,
+    timer: Pin<Box<Sleep>>,
+    waiting: bool,
+    /// An answer came, and before it the server's settings.
+    answered: bool,
+}
+
+impl Pinger {
+    fn new(pings: Option<PingPong>, interval_ms: u32) -> Self {
+        let interval = Duration::from_millis(u64::from(interval_ms));
+        let timer = Box::pin(tokio::time::sleep(interval));
+        Self { pings, interval, timer, waiting: false, answered: false }
+    }
+
+    /// Whether the server's settings have come; else it is asked for a sign.
+    fn has_settings(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.answered {
+            self.ask();
+            self.listen(cx);
+        }
+        self.answered
+    }
+
+    fn ask(&mut self) {
+        if let (false, Some(pings)) = (self.waiting, &mut self.pings) {
+            self.waiting = pings.send_ping(Ping::opaque()).is_ok();
+        }
+    }
+
+    fn listen(&mut self, cx: &mut Context<'_>) {
+        if let (true, Some(pings)) = (self.waiting, &mut self.pings)
+            && let Poll::Ready(Ok(_)) = pings.poll_pong(cx)
+        {
+            self.waiting = false;
+            self.answered = true;
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
+        self.listen(cx);
+        while !self.interval.is_zero() && self.timer.as_mut().poll(cx).is_ready() {
+            if self.waiting {
+                let failure = Failure::new(Kind::Informational);
+                return Some(failure.with_message("HTTP/2: \"PING\" was not answered"));
+            }
+            self.timer.as_mut().reset(Instant::now() + self.interval);
+            self.ask();
+            self.listen(cx);
+        }
+        None
+    }
+}

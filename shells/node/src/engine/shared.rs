@@ -1,0 +1,247 @@
+//! What all clients of an engine share: the sink, the table of requests, the clients themselves.
+
+use core::cell::{Cell, RefCell};
+use core::task::Waker;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time;
+
+use bytes::Bytes;
+use forebay_core_time::Instant;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use super::EventSink;
+use super::client::{self, Client};
+use super::command::{ClientId, Command, Request, RequestId};
+use super::event::Event;
+use super::failure::Failure;
+
+/// The state of an engine. It lives on one thread.
+pub(super) struct Shared {
+    started: time::Instant,
+    sink: RefCell<Box<dyn EventSink>>,
+    /// When the sink was last flushed, and whether it has been told anything since.
+    flushed: Cell<Instant>,
+    dirty: Cell<bool>,
+    /// Wakes [`flush_late`](Self::flush_late), once until it has flushed.
+    late: Notify,
+    is_late: Cell<bool>,
+    slots: RefCell<Vec<Slot>>,
+    clients: RefCell<Vec<Option<Rc<Client>>>>,
+    /// Who waits for the sink to have room.
+    starved: RefCell<Vec<Waker>>,
+    /// What sockets are read into.
+    pub(super) scratch: RefCell<Vec<u8>>,
+}
+
+/// What is known of the request that has this number.
+#[derive(Default)]
+pub(super) struct Slot {
+    generation: u32,
+    live: bool,
+    client: u32,
+    /// Response bytes that the consumer still wants.
+    pub(super) credit: u64,
+    pub(super) paused: bool,
+    /// What is to be sent and was not taken yet.
+    pub(super) upload: VecDeque<Bytes>,
+    pub(super) upload_ended: bool,
+    /// How often a server refused to begin with it.
+    pub(super) refused: u8,
+    /// Of its own task, once it has one: it needs its client no more.
+    pub(super) waker: Option<Waker>,
+}
+
+/// The sink is flushed at least so often while there is much to do.
+const FLUSH_AFTER: Duration = Duration::from_millis(1);
+
+/// What is read from a socket at once.
+pub(super) const READ_LEN: usize = 64 * 1024;
+
+impl Shared {
+    pub(super) fn new(sink: Box<dyn EventSink>) -> Self {
+        Self {
+            started: time::Instant::now(),
+            sink: RefCell::new(sink),
+            flushed: Cell::new(Instant::ZERO),
+            dirty: Cell::new(false),
+            late: Notify::new(),
+            is_late: Cell::new(false),
+            slots: RefCell::default(),
+            clients: RefCell::default(),
+            starved: RefCell::default(),
+            scratch: RefCell::new(Vec::with_capacity(READ_LEN)),
+        }
+    }
+
+    /// The time since the engine started.
+    pub(super) fn now(&self) -> Instant {
+        Instant::ZERO.saturating_add(self.started.elapsed())
+    }
+
+    /// The same moment for the runtime.
+    pub(super) fn tokio_instant(&self, at: Instant) -> tokio::time::Instant {
+        (self.started + at.saturating_since(Instant::ZERO)).into()
+    }
+
+    pub(super) fn emit(&self, event: Event<'_>) {
+        let start = matches!(event, Event::Start { .. });
+        self.sink.borrow_mut().emit(event);
+        self.dirty.set(true);
+        if start && !self.is_late.replace(true) {
+            self.late.notify_one();
+        }
+    }
+
+    /// The sink may put off a flush when there is little to tell: flushes again in a while.
+    pub(super) async fn flush_late(&self) {
+        loop {
+            self.late.notified().await;
+            sleep(FLUSH_AFTER).await;
+            self.is_late.set(false);
+            self.sink.borrow_mut().flush();
+        }
+    }
+
+    /// The request ends with `failure`, if it still exists.
+    pub(super) fn fail(&self, id: RequestId, failure: Failure) {
+        if self.finish(id) {
+            self.emit(Event::Error { id, failure });
+        }
+    }
+
+    /// Nothing sleeps: flushes only if it was long ago.
+    pub(super) fn flush_at(&self, now: Instant) {
+        if now.saturating_since(self.flushed.get()) >= FLUSH_AFTER {
+            self.flushed.set(now);
+            self.flush();
+        }
+    }
+
+    pub(super) fn flush(&self) {
+        if self.dirty.replace(false) {
+            self.sink.borrow_mut().flush();
+        }
+    }
+
+    /// Whether nothing should be read now; then `waker` hears of the change.
+    pub(super) fn is_full(&self, waker: &Waker) -> bool {
+        let full = self.sink.borrow().is_full();
+        if full {
+            let mut starved = self.starved.borrow_mut();
+            if !starved.iter().any(|other| other.will_wake(waker)) {
+                starved.push(waker.clone());
+            }
+        }
+        full
+    }
+
+    /// What is known of a request, unless it is gone.
+    pub(super) fn with_slot<R>(&self, id: RequestId, f: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get_mut(id.slot as usize)?;
+        (slot.live && slot.generation == id.generation).then(|| f(slot))
+    }
+
+    pub(super) fn is_live(&self, id: RequestId) -> bool {
+        self.with_slot(id, |_| ()).is_some()
+    }
+
+    /// The request is over: whether it was not before.
+    pub(super) fn finish(&self, id: RequestId) -> bool {
+        let finished = self.with_slot(id, |slot| {
+            slot.live = false;
+            slot.upload.clear();
+        });
+        finished.is_some()
+    }
+
+    pub(super) fn handle(self: &Rc<Self>, command: Command) {
+        match command {
+            Command::Open { client: id, options } => {
+                let client = Rc::new(Client::new(id, options));
+                let mut clients = self.clients.borrow_mut();
+                let index = id.0 as usize;
+                if clients.len() <= index {
+                    clients.resize(index + 1, None);
+                }
+                clients[index] = Some(Rc::clone(&client));
+                tokio::task::spawn_local(client::run(Rc::clone(self), client));
+            }
+            Command::Pipelining { client, depth } => {
+                self.with_client(client, |client| client.depth.set(depth));
+            }
+            Command::Dispatch(request) => self.dispatch(request),
+            Command::BodyChunk { id, chunk } => self.change(id, |slot| {
+                if !slot.upload_ended && !chunk.is_empty() {
+                    slot.upload.push_back(chunk);
+                }
+            }),
+            Command::BodyEnd { id } => self.change(id, |slot| slot.upload_ended = true),
+            Command::Credit { id, bytes } => self.change(id, |slot| {
+                slot.credit = slot.credit.saturating_add(u64::from(bytes));
+            }),
+            Command::Pause { id } => self.change(id, |slot| slot.paused = true),
+            Command::Resume { id } => self.change(id, |slot| slot.paused = false),
+            Command::Abort { id } => self.change(id, |slot| {
+                slot.live = false;
+                slot.upload.clear();
+            }),
+            Command::Close { client } => self.with_client(client, Client::close),
+            Command::Destroy { client } => self.with_client(client, Client::destroy),
+            Command::Drained => self.starved.take().into_iter().for_each(Waker::wake),
+        }
+    }
+
+    fn dispatch(&self, request: Box<Request>) {
+        let id = request.id;
+        let slot = Slot {
+            generation: id.generation,
+            live: true,
+            client: request.client.0,
+            credit: u64::from(request.credit),
+            ..Slot::default()
+        };
+        {
+            let mut slots = self.slots.borrow_mut();
+            let index = id.slot as usize;
+            if slots.len() <= index {
+                slots.resize_with(index + 1, Slot::default);
+            }
+            slots[index] = slot;
+        }
+        self.with_client(request.client, |client| client.queue.borrow_mut().push_back(request));
+    }
+
+    /// Changes what is known of a request, and lets its client see it.
+    fn change(&self, id: RequestId, f: impl FnOnce(&mut Slot)) {
+        let changed = self.with_slot(id, |slot| {
+            f(slot);
+            (slot.waker.clone(), ClientId(slot.client))
+        });
+        match changed {
+            Some((Some(waker), _)) => waker.wake(),
+            Some((None, client)) => self.with_client(client, |_| ()),
+            None => {}
+        }
+    }
+
+    /// Does something to a client, and wakes it.
+    fn with_client(&self, id: ClientId, f: impl FnOnce(&Client)) {
+        let clients = self.clients.borrow();
+        if let Some(Some(client)) = clients.get(id.0 as usize) {
+            f(client);
+            client.wake();
+        }
+    }
+
+    /// The client is gone: its number may be used again.
+    pub(super) fn forget(&self, id: ClientId) {
+        if let Some(client) = self.clients.borrow_mut().get_mut(id.0 as usize) {
+            *client = None;
+        }
+        self.emit(Event::Closed { client: id });
+    }
+}

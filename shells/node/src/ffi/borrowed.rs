@@ -1,0 +1,46 @@
+//! Bodies that stay in JavaScript's memory while they are sent.
+
+use bytes::Bytes;
+use neon::handle::{Handle, Root};
+use neon::object::Object as _;
+use neon::prelude::{Context, JsUint8Array};
+use neon::types::buffer::TypedArray as _;
+
+/// Below this a copy is cheaper than keeping the array alive.
+const BORROW_LEN: usize = 64 * 1024;
+
+/// The memory of an array that JavaScript cannot collect while this lives.
+struct Borrowed {
+    start: *const u8,
+    len: usize,
+    /// Dropped on any thread: neon gives it back on JavaScript's.
+    _array: Root<JsUint8Array>,
+}
+
+// SAFETY: the memory is read only, `Root` may be dropped anywhere, and nothing here is bound to a
+// thread.
+#[expect(unsafe_code, reason = "a pointer into JavaScript's memory")]
+unsafe impl Send for Borrowed {}
+
+impl AsRef<[u8]> for Borrowed {
+    #[expect(unsafe_code, reason = "a pointer into JavaScript's memory")]
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: `start` and `len` are those of an array whose memory V8 neither moves nor frees
+        // while the root holds it. A caller who detaches or writes to a body that is being sent
+        // breaks what Node.js's own sockets ask for too, and the package's README says so; buffers
+        // that can shrink are copied by `lib/link.ts`.
+        unsafe { core::slice::from_raw_parts(self.start, self.len) }
+    }
+}
+
+/// The bytes of `array`: copied when they are few, otherwise borrowed until they are sent.
+pub(super) fn bytes_of<'cx>(cx: &mut impl Context<'cx>, array: Handle<'cx, JsUint8Array>) -> Bytes {
+    let (start, len) = {
+        let bytes = array.as_slice(cx);
+        if bytes.len() < BORROW_LEN {
+            return Bytes::copy_from_slice(bytes);
+        }
+        (bytes.as_ptr(), bytes.len())
+    };
+    Bytes::from_owner(Borrowed { start, len, _array: array.root(cx) })
+}

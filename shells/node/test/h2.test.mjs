@@ -1,0 +1,115 @@
+// HTTP/2.
+
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { certs, forebay, h2Server, h2cServer, recorder, run, using } from './support.mjs';
+
+const { Agent, Client, H2CClient, Pool } = forebay;
+const { ca } = certs;
+
+test('HTTP/2 by ALPN: names in small letters, no reason, trailers', async (t) => {
+  const server = await h2Server(t, (request, response) => {
+    response.writeHead(201, { 'X-Custom': 'y', version: request.httpVersion });
+    response.addTrailers({ sum: '1' });
+    response.end('two');
+  });
+  const agent = using(t, new Agent({ connect: { ca } }));
+  const got = await run(agent, { origin: server.named, headers: { 'X-Asked': 'z' } });
+  assert.equal(got.status, 201);
+  assert.equal(got.text, '');
+  assert.equal(got.headers['x-custom'], 'y');
+  assert.equal(got.headers.version, '2.0');
+  assert.equal(got.body.toString(), 'two');
+  assert.deepEqual(got.trailers, { sum: '1' });
+});
+
+test('allowH2 false, of client and request, speaks HTTP/1.1', async (t) => {
+  const server = await h2Server(t, (request, response) => response.end(request.httpVersion));
+  const version = async (options, request) => {
+    const agent = using(t, new Agent({ connect: { ca }, ...options }));
+    return (await run(agent, { origin: server.named, ...request })).body.toString();
+  };
+  assert.equal(await version({}, {}), '2.0');
+  assert.equal(await version({ allowH2: false }, {}), '1.1');
+  assert.equal(await version({}, { allowH2: false }), '1.1');
+});
+
+test('many streams share one HTTP/2 connection', async (t) => {
+  const sessions = new Set();
+  const server = await h2Server(t, (request, response) => {
+    sessions.add(request.stream.session);
+    setTimeout(() => response.end(request.url), 5);
+  });
+  const pool = using(t, new Pool(server.named, { connect: { ca } }));
+  const all = await Promise.all(Array.from({ length: 60 }, (_, i) => run(pool, { path: `/${i}` })));
+  all.forEach((got, i) => assert.equal(got.body.toString(), `/${i}`));
+  assert.equal(sessions.size, 1);
+});
+
+test('HTTP/2 uploads, with and without a length', async (t) => {
+  const server = await h2Server(t, (request, response) => {
+    let length = 0;
+    request.on('data', (chunk) => { length += chunk.length; })
+      .on('end', () => response.end(`${length} ${request.headers['content-length']}`));
+  });
+  const agent = using(t, new Agent({ connect: { ca } }));
+  const post = async (body) => (await run(agent, { origin: server.named, method: 'POST', body })).body.toString();
+  assert.equal(await post(Buffer.alloc(1_000_000)), '1000000 1000000');
+  assert.equal(await post((async function* () { for (let i = 0; i < 20; i++) yield Buffer.alloc(50_000); }())), '1000000 undefined');
+});
+
+test('HTTP/2 downloads with pauses', async (t) => {
+  const server = await h2Server(t, (_, response) => response.end(Buffer.alloc(3_000_000, 3)));
+  const agent = using(t, new Agent({ connect: { ca } }));
+  const got = await run(agent, { origin: server.named }, {
+    onResponseData(controller) {
+      controller.pause();
+      setTimeout(() => controller.resume(), 1);
+    },
+  });
+  assert.equal(got.body.length, 3_000_000);
+  assert.ok(got.body.every((byte) => byte === 3));
+});
+
+test('HTTP/2 abort resets the stream and keeps the connection', async (t) => {
+  const sessions = new Set();
+  const codes = [];
+  const server = await h2Server(t, (request, response) => {
+    sessions.add(request.stream.session);
+    request.stream.on('close', () => codes.push(request.stream.rstCode));
+    request.url === '/never' ? response.write('x') : response.end('y');
+  });
+  const client = using(t, new Client(server.named, { connect: { ca } }));
+  const reason = new Error('enough');
+  const got = await run(client, { path: '/never' }, { onResponseData: (controller) => controller.abort(reason) });
+  assert.equal(got.error, reason);
+  assert.equal((await run(client, {})).body.toString(), 'y');
+  assert.equal(sessions.size, 1);
+});
+
+test('H2CClient: HTTP/2 over plain TCP', async (t) => {
+  const server = await h2cServer(t, (request, response) => response.end(request.httpVersion));
+  const client = using(t, new H2CClient(server.origin));
+  assert.equal((await run(client, {})).body.toString(), '2.0');
+  assert.throws(() => new H2CClient('https://a'), { message: 'h2c-client: Only h2c protocol is supported' });
+  assert.throws(() => new H2CClient('http://a', { maxConcurrentStreams: 10, pipelining: 20 }), {
+    message: 'h2c-client: pipelining cannot be greater than maxConcurrentStreams',
+  });
+});
+
+test('HTTP/2: an upgrade token other than websocket is refused', async (t) => {
+  const server = await h2Server(t, (_, response) => response.end());
+  const client = using(t, new Client(server.named, { connect: { ca } }));
+  await run(client, {});
+  const handler = recorder();
+  client.dispatch({ path: '/', method: 'GET', upgrade: 'other' }, handler);
+  await handler.done;
+  assert.equal(handler.error?.message, 'Custom upgrade "other" not supported over HTTP/2');
+});
+
+test('HTTP/2: a stream that is reset', async (t) => {
+  const server = await h2Server(t, (request) => request.stream.close(2));
+  const { error } = await run(using(t, new Client(server.named, { connect: { ca } })), {});
+  assert.match(`${error.code} ${error.message}`, /ERR_HTTP2_STREAM_ERROR|HTTP\/2|NGHTTP2_INTERNAL_ERROR/);
+});
+

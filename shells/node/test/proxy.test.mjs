@@ -1,0 +1,211 @@
+// ProxyAgent, EnvHttpProxyAgent, Socks5ProxyAgent against proxies that are real.
+
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { connect, createServer } from 'node:net';
+import { request as httpRequest } from 'node:http';
+import { certs, forebay, httpServer, httpsServer, run, using } from './support.mjs';
+
+const { EnvHttpProxyAgent, ProxyAgent, Socks5ProxyAgent, errors } = forebay;
+const { ca } = certs;
+
+/** A proxy that forwards and tunnels; tells what it was asked. */
+async function proxy(t, { status = 200, secure = false, auth } = {}) {
+  const asked = [];
+  const handler = (request, response) => {
+    asked.push([request.method, request.url, request.headers]);
+    if (auth && request.headers['proxy-authorization'] !== auth) {
+      response.writeHead(407).end();
+      return;
+    }
+    const { 'proxy-authorization': _, ...headers } = request.headers;
+    const onward = httpRequest(request.url, { method: request.method, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    request.pipe(onward.on('error', () => response.destroy()));
+  };
+  const server = await (secure ? httpsServer(t, handler) : httpServer(t, handler));
+  server.server.on('connect', (request, socket) => {
+    asked.push([request.method, request.url, request.headers]);
+    if (status !== 200) {
+      socket.end(`HTTP/1.1 ${status} No\r\n\r\n`);
+      return;
+    }
+    const [host, port] = request.url.split(':');
+    const onward = connect(Number(port), host, () => {
+      socket.write('HTTP/1.1 200 Established\r\n\r\n');
+      onward.pipe(socket).pipe(onward);
+    });
+    onward.on('error', () => socket.destroy());
+    socket.on('error', () => onward.destroy()).on('close', () => onward.destroy());
+    t.after(() => onward.destroy());
+  });
+  return { ...server, asked };
+}
+
+test('http is forwarded with an absolute target', async (t) => {
+  const server = await httpServer(t, (request, response) => response.end(`${request.url} ${request.headers.host}`));
+  const via = await proxy(t);
+  const agent = using(t, new ProxyAgent({ uri: via.origin, headers: { 'x-proxy': 'p' } }));
+  const got = await run(agent, { origin: server.origin, path: '/a?b' });
+  assert.equal(got.body.toString(), `/a?b 127.0.0.1:${server.port}`);
+  assert.equal(via.asked[0][1], `${server.origin}/a?b`);
+  assert.equal(via.asked[0][2]['x-proxy'], 'p');
+});
+
+test('https is tunnelled, http with proxyTunnel too', async (t) => {
+  const secure = await httpsServer(t, (_, response) => response.end('secret'));
+  const plain = await httpServer(t, (_, response) => response.end('plain'));
+  const via = await proxy(t);
+  const agent = using(t, new ProxyAgent({ uri: via.origin, requestTls: { ca } }));
+  assert.equal((await run(agent, { origin: secure.named })).body.toString(), 'secret');
+  assert.deepEqual(via.asked[0].slice(0, 2), ['CONNECT', `localhost:${secure.port}`]);
+  const tunnel = using(t, new ProxyAgent({ uri: via.origin, proxyTunnel: true }));
+  assert.equal((await run(tunnel, { origin: plain.origin })).body.toString(), 'plain');
+  assert.deepEqual(via.asked[1].slice(0, 2), ['CONNECT', `127.0.0.1:${plain.port}`]);
+});
+
+test('credentials: of the URI, as a token, as auth', async (t) => {
+  const secure = await httpsServer(t, (_, response) => response.end());
+  const via = await proxy(t);
+  const { host } = new URL(via.origin);
+  for (const [options, expected] of [
+    [{ uri: `http://us%40er:pass@${host}` }, `Basic ${Buffer.from('us@er:pass').toString('base64')}`],
+    [{ uri: via.origin, token: 'Bearer x' }, 'Bearer x'], [{ uri: via.origin, auth: 'eA==' }, 'Basic eA=='],
+  ]) {
+    const agent = using(t, new ProxyAgent({ ...options, requestTls: { ca } }));
+    await run(agent, { origin: secure.named });
+    assert.equal(via.asked.pop()[2]['proxy-authorization'], expected);
+  }
+});
+
+test('a proxy that refuses', async (t) => {
+  const secure = await httpsServer(t, (_, response) => response.end());
+  const refusing = using(t, new ProxyAgent((await proxy(t, { status: 403 })).origin));
+  const tunnel = await run(refusing, { origin: secure.named });
+  assert.ok(tunnel.error instanceof errors.RequestAbortedError, String(tunnel.error));
+  assert.equal(tunnel.error.message, 'Proxy response (403) !== 200 when HTTP Tunneling');
+  const plain = await httpServer(t, (_, response) => response.end());
+  const asking = using(t, new ProxyAgent((await proxy(t, { auth: 'x' })).origin));
+  const forward = await run(asking, { origin: plain.origin });
+  assert.ok(forward.error instanceof errors.InvalidArgumentError);
+  assert.equal(forward.error.message, 'Proxy Authentication Required (407)');
+});
+
+test('a proxy spoken to over TLS', async (t) => {
+  const secure = await httpsServer(t, (_, response) => response.end('twice'));
+  const via = await proxy(t, { secure: true });
+  const agent = using(t, new ProxyAgent({ uri: via.named, proxyTls: { ca }, requestTls: { ca } }));
+  assert.equal((await run(agent, { origin: secure.named })).body.toString(), 'twice');
+});
+
+test('what ProxyAgent refuses', () => {
+  const refused = (options) => {
+    try {
+      new ProxyAgent(options);
+    } catch (error) {
+      return error.message;
+    }
+    return null;
+  };
+  assert.equal(refused(undefined), 'Proxy uri is mandatory');
+  assert.equal(refused({}), 'Proxy uri is mandatory');
+  assert.equal(refused({ uri: 'http://a', auth: 'b', token: 'c' }), 'opts.auth cannot be used in combination with opts.token');
+});
+
+test('proxy-authorization among the headers is refused', async (t) => {
+  const agent = using(t, new ProxyAgent('http://localhost:1'));
+  for (const headers of [{ 'Proxy-Authorization': 'x' }, ['proxy-authorization', 'x'], new Map([['proxy-authorization', 'x']])]) {
+    const got = await run(agent, { origin: 'http://a', headers });
+    assert.equal(got.error.message, 'Proxy-Authorization should be sent in ProxyAgent constructor');
+  }
+});
+
+test('EnvHttpProxyAgent: the variables, small letters first, and who is exempt', async (t) => {
+  const server = await httpServer(t, (_, response) => response.end('x'));
+  const via = await proxy(t);
+  const NAMES = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'no_proxy', 'NO_PROXY'];
+  const before = Object.fromEntries(NAMES.map((name) => [name, process.env[name]]));
+  t.after(() => NAMES.forEach((name) => (before[name] === undefined ? delete process.env[name] : (process.env[name] = before[name]))));
+  NAMES.forEach((name) => delete process.env[name]);
+  process.env.HTTP_PROXY = 'http://127.0.0.1:1';
+  process.env.http_proxy = via.origin;
+  const agent = using(t, new EnvHttpProxyAgent());
+  const asked = async (noProxy) => {
+    process.env.no_proxy = noProxy;
+    via.asked.length = 0;
+    assert.equal((await run(agent, { origin: server.named })).status, 200);
+    return via.asked.length;
+  };
+  assert.equal(await asked(''), 1);
+  assert.equal(await asked('other.example'), 1);
+  assert.equal(await asked('localhost'), 0);
+  assert.equal(await asked('.localhost'), 0);
+  assert.equal(await asked(`a, localhost:${server.port}`), 0);
+  assert.equal(await asked('localhost:1'), 1);
+  assert.equal(await asked('*'), 0);
+});
+
+/** A SOCKS5 proxy, with a name and password if `auth`. */
+async function socksProxy(t, auth) {
+  const asked = [];
+  const server = createServer((socket) => {
+    let state = 'greeting';
+    socket.on('error', () => {}).on('data', (chunk) => {
+      if (state === 'greeting') {
+        state = auth ? 'auth' : 'request';
+        socket.write(Buffer.from([5, auth ? 2 : 0]));
+      } else if (state === 'auth') {
+        const name = chunk.subarray(2, 2 + chunk[1]).toString();
+        const password = chunk.subarray(3 + chunk[1]).toString();
+        const good = `${name}:${password}` === auth;
+        state = 'request';
+        socket.write(Buffer.from([1, good ? 0 : 1]));
+      } else if (state === 'request') {
+        state = 'open';
+        const name = chunk[3] === 3 ? chunk.subarray(5, 5 + chunk[4]).toString() : [...chunk.subarray(4, 8)].join('.');
+        const port = chunk.readUInt16BE(chunk.length - 2);
+        asked.push([name, port]);
+        const onward = connect(port, name, () => {
+          socket.write(Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]));
+          onward.pipe(socket).pipe(onward);
+        });
+        onward.on('error', () => socket.end(Buffer.from([5, 5, 0, 1, 0, 0, 0, 0, 0, 0])));
+        socket.on('close', () => onward.destroy());
+        t.after(() => onward.destroy());
+      }
+    });
+    t.after(() => socket.destroy());
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  return { port: server.address().port, asked };
+}
+
+test('SOCKS5: with and without credentials, http and https, by ProxyAgent too', async (t) => {
+  const plain = await httpServer(t, (_, response) => response.end('plain'));
+  const secure = await httpsServer(t, (_, response) => response.end('secret'));
+  for (const auth of [undefined, 'name:word']) {
+    const via = await socksProxy(t, auth);
+    const uri = `socks5://${auth ? `${auth}@` : ''}127.0.0.1:${via.port}`;
+    for (const agent of [new Socks5ProxyAgent(uri, { requestTls: { ca } }), new ProxyAgent({ uri, requestTls: { ca } })]) {
+      using(t, agent);
+      assert.equal((await run(agent, { origin: plain.named })).body.toString(), 'plain');
+      assert.equal((await run(agent, { origin: secure.named })).body.toString(), 'secret');
+      assert.deepEqual(via.asked.splice(0), [['localhost', plain.port], ['localhost', secure.port]]);
+    }
+  }
+  assert.throws(() => new Socks5ProxyAgent('http://a'), { message: 'Proxy URL must use socks5:// or socks:// protocol' });
+});
+
+test('SOCKS5: a proxy that refuses', async (t) => {
+  const via = await socksProxy(t, 'a:b');
+  const wrong = using(t, new Socks5ProxyAgent(`socks5://a:c@127.0.0.1:${via.port}`));
+  const got = await run(wrong, { origin: 'http://127.0.0.1:1' });
+  assert.ok(got.error instanceof errors.Socks5ProxyError, String(got.error));
+  const open = await socksProxy(t);
+  const agent = using(t, new Socks5ProxyAgent(`socks5://127.0.0.1:${open.port}`));
+  const refused = await run(agent, { origin: 'http://127.0.0.1:1' });
+  assert.ok(refused.error instanceof errors.Socks5ProxyError, String(refused.error));
+});

@@ -1,0 +1,9 @@
+//! The engine against real sockets.
+
+mod any_bytes;
+mod exchange;
+mod failures;
+mod http2;
+mod proxies;
+mod secure;
+mod support;

@@ -1,0 +1,19 @@
+//! The data connection: requests in, answers and events out.
+//!
+//! [`Shared`] is what handlers, the client handle and the driver meet in: the session, which
+//! decides, and the queue of what it handed out. The driver owns the socket.
+
+mod adopt;
+mod call;
+mod driver;
+mod outgoing;
+mod shared;
+
+pub(crate) use outgoing::Outgoing;
+#[cfg(all(test, feature = "arrow"))]
+pub(crate) use outgoing::Scratch;
+
+pub(crate) use adopt::adopt;
+pub(crate) use call::{Call, Frame};
+pub(crate) use driver::serve;
+pub(crate) use shared::{Plan, Shared, locked};

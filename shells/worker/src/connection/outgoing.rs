@@ -1,0 +1,246 @@
+//! Frames on their way out: small ones side by side in blocks, large payloads as they are.
+
+use core::cell::Cell;
+use core::mem;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+/// Bytes from which on a payload is sent from its own memory instead of being copied into a block.
+const SPAN_LEN_MIN: usize = 8 * 1024;
+
+/// Bytes in a block before the next one is begun.
+const BLOCK_LEN: usize = 32 * 1024;
+
+/// Buffers that one vectored write names at most.
+pub(crate) const SLICES_MAX: usize = 64;
+
+/// A payload that is being encoded: bytes written one after the other, and large pieces kept in
+/// the memory in which they came.
+#[expect(unnameable_types, reason = "seals a public trait")]
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    scratch: &'a mut Scratch,
+}
+
+/// What an [`Outgoing`] was written to.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    inline: Vec<u8>,
+    /// Each with the number of inline bytes that stand before it.
+    spans: Vec<(usize, Bytes)>,
+}
+
+impl<'a> Outgoing<'a> {
+    pub(crate) fn new(scratch: &'a mut Scratch) -> Self {
+        Self { scratch }
+    }
+
+    /// Where encoded bytes are appended.
+    pub(crate) fn inline(&mut self) -> &mut Vec<u8> {
+        &mut self.scratch.inline
+    }
+
+    /// Appends bytes, without a copy if there are many.
+    pub(crate) fn attach(&mut self, bytes: &Bytes) {
+        if bytes.len() < SPAN_LEN_MIN {
+            self.scratch.inline.extend_from_slice(bytes);
+        } else {
+            self.scratch.spans.push((self.scratch.inline.len(), bytes.clone()));
+        }
+    }
+}
+
+impl Scratch {
+    const fn new() -> Self {
+        Self { inline: Vec::new(), spans: Vec::new() }
+    }
+
+    /// The payload in one piece.
+    #[cfg(all(test, feature = "arrow"))]
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
+        let (mut bytes, mut done) = (Vec::new(), 0);
+        for (at, span) in &self.spans {
+            bytes.extend_from_slice(&self.inline[done..*at]);
+            bytes.extend_from_slice(span);
+            done = *at;
+        }
+        bytes.extend_from_slice(&self.inline[done..]);
+        bytes
+    }
+
+    /// Bytes of the whole payload.
+    pub(crate) fn len(&self) -> usize {
+        self.inline.len() + self.spans.iter().map(|(_, span)| span.len()).sum::<usize>()
+    }
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::new()) };
+}
+
+/// Lends this thread's scratch to `f`. A nested use finds a new one.
+pub(crate) fn with_scratch<T>(f: impl FnOnce(&mut Scratch) -> T) -> T {
+    let mut scratch = SCRATCH.take();
+    scratch.inline.clear();
+    scratch.spans.clear();
+    let result = f(&mut scratch);
+    if scratch.inline.capacity() <= 2 * BLOCK_LEN {
+        SCRATCH.set(scratch);
+    }
+    result
+}
+
+/// Encoded frames in the order in which they were handed out.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    pieces: VecDeque<Piece>,
+    /// Bytes of the first piece that are written.
+    written: usize,
+    /// Memory for the next block.
+    spare: Option<Vec<u8>>,
+}
+
+#[derive(Debug)]
+enum Piece {
+    /// Takes more frames while it is the last one.
+    Block(Vec<u8>),
+    /// A large payload.
+    Span(Bytes),
+}
+
+impl Queue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Appends a frame: its header, then the payload.
+    pub(crate) fn push(&mut self, head: &[u8], payload: &mut Scratch) {
+        self.extend(head);
+        let mut done = 0;
+        for (at, span) in payload.spans.drain(..) {
+            self.extend(&payload.inline[done..at]);
+            done = at;
+            self.pieces.push_back(Piece::Span(span));
+        }
+        if payload.inline.len() - done < SPAN_LEN_MIN {
+            self.extend(&payload.inline[done..]);
+        } else {
+            let inline = Bytes::from(mem::take(&mut payload.inline));
+            self.pieces.push_back(Piece::Span(inline.slice(done..)));
+        }
+    }
+
+    /// What to write next, as many buffers as `slices` holds; returns how many were named.
+    pub(crate) fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
+        let mut skip = self.written;
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+            *slice = IoSlice::new(&piece.bytes()[skip..]);
+            skip = 0;
+            count += 1;
+        }
+        count
+    }
+
+    /// Drops `len` bytes at the front; they were written.
+    pub(crate) fn discard(&mut self, mut len: usize) {
+        while let Some(piece) = self.pieces.front() {
+            let left = piece.bytes().len() - self.written;
+            if len < left {
+                self.written += len;
+                return;
+            }
+            len -= left;
+            self.written = 0;
+            if let Some(Piece::Block(block)) = self.pieces.pop_front()
+                && block.capacity() <= 2 * BLOCK_LEN
+            {
+                self.spare = Some(block);
+            }
+        }
+    }
+
+    /// Takes all of `other`, which must be asked only when nothing is left here. The memory of
+    /// what was written before goes to `other` for its next frames.
+    pub(crate) fn refill(&mut self, other: &mut Self) {
+        debug_assert!(self.is_empty());
+        mem::swap(self, other);
+        if self.spare.is_some() {
+            mem::swap(&mut self.spare, &mut other.spare);
+        }
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        match self.pieces.back_mut() {
+            Some(Piece::Block(block)) if block.len() < BLOCK_LEN => block.extend_from_slice(bytes),
+            Some(Piece::Block(_) | Piece::Span(_)) | None => {
+                let mut block = self.spare.take().unwrap_or_default();
+                block.clear();
+                block.extend_from_slice(bytes);
+                self.pieces.push_back(Piece::Block(block));
+            }
+        }
+    }
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Block(block) => block,
+            Self::Span(span) => span,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(inline: &[u8], spans: &[(usize, usize)]) -> Scratch {
+        let spans = spans.iter().map(|(at, len)| (*at, Bytes::from(vec![b's'; *len]))).collect();
+        Scratch { inline: inline.to_vec(), spans }
+    }
+
+    /// Writes everything, `step` bytes at a time.
+    fn drain(queue: &mut Queue, step: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while !queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = queue.fill(&mut slices);
+            let taken: Vec<u8> =
+                slices[..count].iter().flat_map(|slice| slice.iter().copied()).take(step).collect();
+            out.extend_from_slice(&taken);
+            queue.discard(taken.len());
+            if taken.is_empty() {
+                assert!(queue.is_empty(), "nothing to write, yet not empty");
+            }
+        }
+        out
+    }
+
+    /// However a write is cut, the bytes are those of the frames in their order.
+    #[test]
+    fn bytes_come_out_as_they_went_in() {
+        for step in [1, 7, 4096, usize::MAX] {
+            let mut queue = Queue::default();
+            queue.push(b"head", &mut payload(b"abcd", &[(2, SPAN_LEN_MIN)]));
+            queue.push(b"tail", &mut Scratch::default());
+            queue.push(b"big", &mut payload(&vec![b'i'; SPAN_LEN_MIN], &[]));
+            let mut expected = b"headab".to_vec();
+            expected.extend(vec![b's'; SPAN_LEN_MIN]);
+            expected.extend(b"cdtailbig");
+            expected.extend(vec![b'i'; SPAN_LEN_MIN]);
+            assert_eq!(drain(&mut queue, step), expected);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The vectors under tests/vectors, fed whole, byte by byte and at every split.

@@ -1,0 +1,45 @@
+//! The npm package: built and tested as its user would.
+
+use super::rust::{cargo, counted};
+use super::{Done, Stop};
+use crate::process::{Log, Program};
+use crate::session::{Missing, Session};
+
+/// Builds the addon, which the row only copies.
+pub(super) fn build(session: &Session, log: &Log) -> Result<(), String> {
+    cargo(session).words("build --release --locked --package forebay-node --lib").run(log)
+}
+
+pub(super) fn row(session: &Session, log: &Log) -> Result<Done, Stop> {
+    session.need_packages("npm", "npm", log)?;
+    npm(session, "install --no-progress").run(log).map_err(|_| {
+        Missing("the npm packages could not be installed: npm install (in shells/node)".to_owned())
+    })?;
+    npm(session, "run build").run(log)?;
+    let ran = npm(session, "test").run(log);
+    counted(ran, tap_counts(&log.text()), "in Node.js")
+}
+
+fn npm(session: &Session, words: &str) -> Program {
+    Program::new("npm").words(words).folder(&session.root.join("shells").join("node"))
+}
+
+/// Reads the lines `# pass 12` and `# fail 0` that end a report in TAP.
+fn tap_counts(text: &str) -> (u64, u64) {
+    let count = |name: &str| {
+        let line = text.lines().rev().find_map(|line| line.strip_prefix(name));
+        line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+    };
+    (count("# pass "), count("# fail "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tap_counts;
+
+    #[test]
+    fn counts_are_read_from_the_end_of_a_report() {
+        assert_eq!(tap_counts("# pass 1\n# tests 12\n# pass 11\n# fail 1\n"), (11, 1));
+        assert_eq!(tap_counts(""), (0, 0));
+    }
+}
