@@ -29,6 +29,8 @@ pub struct Wheel<S> {
     slots: S,
     heads: [[u32; BUCKETS]; LEVELS],
     occupied: [u64; LEVELS],
+    /// The levels that hold a timer, a bit each: most polls look at one or two of the seven.
+    levels: u8,
     /// The last tick up to which every bucket was emptied or is being emptied.
     elapsed: u64,
     count: usize,
@@ -67,7 +69,8 @@ impl<S: AsRef<[TimerSlot]> + AsMut<[TimerSlot]>> Wheel<S> {
     /// Ids run from 0 to the storage's length.
     pub fn new(mut slots: S) -> Self {
         slots.as_mut().fill(TimerSlot::EMPTY);
-        Self { slots, heads: [[NIL; BUCKETS]; LEVELS], occupied: [0; LEVELS], elapsed: 0, count: 0 }
+        let heads = [[NIL; BUCKETS]; LEVELS];
+        Self { slots, heads, occupied: [0; LEVELS], levels: 0, elapsed: 0, count: 0 }
     }
 
     /// How many ids have a slot.
@@ -129,12 +132,12 @@ impl<S: AsRef<[TimerSlot]> + AsMut<[TimerSlot]>> Wheel<S> {
         let now = now.as_nanos().div_euclid(TICK);
         let mut moves = MOVES;
         loop {
-            if let Some(id) = self.first(0) {
-                self.unlink(id);
-                self.count = self.count.saturating_sub(1);
-                return Some(id);
-            }
-            if let Some(id) = (1..LEVELS).find_map(|level| self.first(level)) {
+            if let Some((level, id)) = self.pending() {
+                if level == 0 {
+                    self.unlink(id);
+                    self.count = self.count.saturating_sub(1);
+                    return Some(id);
+                }
                 moves = moves.checked_sub(1)?;
                 let tick = self.slot(id)?.tick;
                 self.unlink(id);
@@ -153,8 +156,7 @@ impl<S: AsRef<[TimerSlot]> + AsMut<[TimerSlot]>> Wheel<S> {
     /// timers to a finer level.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let pending = (0..LEVELS).any(|level| self.first(level).is_some());
-        let tick = if pending { Some(self.elapsed) } else { self.next_start() };
+        let tick = if self.pending().is_some() { Some(self.elapsed) } else { self.next_start() };
         // The one tick past the clock's range is never reached: that timer needs no poll.
         tick.and_then(|tick| tick.checked_mul(TICK)).map(Instant::from_nanos)
     }
@@ -171,15 +173,28 @@ impl<S: AsRef<[TimerSlot]> + AsMut<[TimerSlot]>> Wheel<S> {
         self.heads.get_mut(level)?.get_mut(bucket)
     }
 
-    /// The first timer of the bucket in which `elapsed` lies.
-    fn first(&self, level: usize) -> Option<u32> {
-        let head = *self.heads.get(level)?.get(digit(self.elapsed, level))?;
-        (head != NIL).then_some(head)
+    /// The levels that hold a timer, the finest first.
+    fn levels(&self) -> impl Iterator<Item = usize> {
+        let mut left = self.levels;
+        core::iter::from_fn(move || {
+            let level = usize::try_from(left.trailing_zeros()).ok()?;
+            left &= left.checked_sub(1)?;
+            Some(level)
+        })
+    }
+
+    /// The first timer of a bucket in which `elapsed` lies, and its level.
+    fn pending(&self) -> Option<(usize, u32)> {
+        self.levels().find_map(|level| {
+            let head = *self.heads.get(level)?.get(digit(self.elapsed, level))?;
+            (head != NIL).then_some((level, head))
+        })
     }
 
     /// The first tick of the earliest occupied bucket after those at `elapsed`.
     fn next_start(&self) -> Option<u64> {
-        self.occupied.iter().enumerate().find_map(|(level, occupied)| {
+        self.levels().find_map(|level| {
+            let occupied = *self.occupied.get(level)?;
             let at = u32::try_from(digit(self.elapsed, level)).ok()?;
             // Shifted twice, since a shift by 64 would not be defined.
             let ahead = occupied & (u64::MAX << at << 1);
@@ -194,6 +209,7 @@ impl<S: AsRef<[TimerSlot]> + AsMut<[TimerSlot]>> Wheel<S> {
         let next = core::mem::replace(head, id);
         if let Some(occupied) = self.occupied.get_mut(level) {
             *occupied |= bit(bucket);
+            self.levels |= level_bit(level);
         }
         if let Some(next) = self.slot_mut(next) {
             next.prev = id;
@@ -229,6 +245,9 @@ impl<S: AsRef<[TimerSlot]> + AsMut<[TimerSlot]>> Wheel<S> {
             && let Some(occupied) = self.occupied.get_mut(level)
         {
             *occupied &= !bit(bucket);
+            if *occupied == 0 {
+                self.levels &= !level_bit(level);
+            }
         }
     }
 }
@@ -268,6 +287,10 @@ fn digit(tick: u64, level: usize) -> usize {
 fn start(elapsed: u64, level: usize, bucket: u32) -> u64 {
     let below = u64::MAX.checked_shl(shift(level.saturating_add(1))).unwrap_or(0);
     (elapsed & below) | u64::from(bucket).checked_shl(shift(level)).unwrap_or(0)
+}
+
+fn level_bit(level: usize) -> u8 {
+    u32::try_from(level).ok().and_then(|level| 1u8.checked_shl(level)).unwrap_or(0)
 }
 
 fn bit(bucket: usize) -> u64 {
