@@ -10,11 +10,13 @@ pub struct Histogram {
     total: u64,
 }
 
-impl Histogram {
-    pub fn new() -> Self {
+impl Default for Histogram {
+    fn default() -> Self {
         Self { counts: vec![0; SUB_COUNT * 64], total: 0 }
     }
+}
 
+impl Histogram {
     pub fn record(&mut self, ns: u64, count: u64) {
         self.counts[bucket(ns)] += count;
         self.total += count;
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn quantiles_are_where_the_values_are() {
-        let mut histogram = Histogram::new();
+        let mut histogram = Histogram::default();
         histogram.record(10, 99);
         histogram.record(20_000, 1);
         assert_eq!(histogram.quantile(0.5), 10);

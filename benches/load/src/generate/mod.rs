@@ -197,7 +197,7 @@ impl Turns<'_> {
 
     fn run_until(&mut self, end: Instant, timeout: Option<Duration>) -> Result<Run, String> {
         let timeout = timeout.map(|time| time.try_into().expect("zero fits"));
-        let mut run = Run { requests: 0, latencies: Histogram::new() };
+        let mut run = Run { requests: 0, latencies: Histogram::default() };
         let mut events = Vec::with_capacity(512);
         let mut silent_since = Instant::now();
         loop {

@@ -1,7 +1,7 @@
 //! What is measured: the rows, who runs in each, and the goals.
 
 use super::server::Contender::{
-    self, Epoll, Forebay, ForebayEpoll, ForebayUring, Hyper, May, Nginx, Uring,
+    self, Epoll, Forebay, ForebayEpoll, ForebayUring, Hyper, May, Nginx, Proxy, Uring,
 };
 
 /// One kind of load, and everyone who serves it.
@@ -71,6 +71,7 @@ const BOUND: &[Contender] = &[Epoll, Uring];
 const DIRECT_PEERS: &[Contender] =
     &[Hyper, Epoll, Uring, May, Nginx, Forebay, ForebayUring, ForebayEpoll];
 const PROXIES: &[Contender] = &[Nginx, Forebay, ForebayUring, ForebayEpoll];
+const PROXIES_AND_BOUND: &[Contender] = &[Nginx, Proxy, Forebay, ForebayUring, ForebayEpoll];
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -122,7 +123,7 @@ pub const ROWS: &[Row] = &[
         id: "get-64",
         title: "GET to an echo worker or upstream, 64 connections",
         load: load("get-echo", 64, 1),
-        contenders: PROXIES,
+        contenders: PROXIES_AND_BOUND,
         goals: &[cpu(&[Nginx], 0.60)],
     },
     Row {
@@ -143,14 +144,14 @@ pub const ROWS: &[Row] = &[
         id: "get-1",
         title: "GET to an echo worker or upstream, one connection",
         load: load("get-echo", 1, 1),
-        contenders: PROXIES,
+        contenders: PROXIES_AND_BOUND,
         goals: &[],
     },
     Row {
         id: "added-1",
         title: "what the way to an echo worker or upstream adds, one request at a time",
         load: Load { added: true, ..load("get-echo", 1, 1) },
-        contenders: PROXIES,
+        contenders: PROXIES_AND_BOUND,
         goals: &[Goal { figure: Figure::AddedLatency, against: &[Nginx], at_most: 0.70 }],
     },
     Row {

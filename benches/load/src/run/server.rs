@@ -21,6 +21,8 @@ pub enum Contender {
     /// The raw loops: bounds.
     Epoll,
     Uring,
+    /// The raw loop in front of the raw upstream.
+    Proxy,
     Nginx,
     /// With the backend that it chooses itself.
     Forebay,
@@ -35,6 +37,7 @@ impl Contender {
             Self::May => "may_minihttp",
             Self::Epoll => "bound: raw epoll",
             Self::Uring => "bound: raw io_uring",
+            Self::Proxy => "bound: raw proxy",
             Self::Nginx => "nginx",
             Self::Forebay => "forebay",
             Self::ForebayUring => "forebay, uring",
@@ -84,18 +87,25 @@ impl Server {
             command.arg(address.to_string());
             spawn(command)
         };
-        let mut upstream = None;
+        let socket = folder.join("upstream.sock");
+        let upstream = if matches!(contender, Contender::Proxy | Contender::Nginx) {
+            let mut command = Command::new(programs.peers.join("peer_upstream"));
+            command.arg(&socket);
+            Some(spawn(command)?)
+        } else {
+            None
+        };
         let main = match contender {
             Contender::Hyper => peer("peer_hyper"),
             Contender::May => peer("peer_may"),
             Contender::Epoll => peer("peer_epoll"),
             Contender::Uring => peer("peer_uring"),
-            Contender::Nginx => {
-                let mut command = Command::new(programs.peers.join("peer_upstream"));
-                command.arg(folder.join("upstream.sock"));
-                upstream = Some(spawn(command)?);
-                spawn(nginx(&folder, address)?)
+            Contender::Proxy => {
+                let mut command = Command::new(programs.peers.join("peer_proxy"));
+                command.arg(address.to_string()).arg(&socket);
+                spawn(command)
             }
+            Contender::Nginx => spawn(nginx(&folder, address)?),
             Contender::Forebay => backend("auto"),
             Contender::ForebayUring => backend("uring"),
             Contender::ForebayEpoll => backend("epoll"),

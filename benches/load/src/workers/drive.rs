@@ -73,7 +73,7 @@ impl Load {
         while Instant::now() < end {
             parent.echo(&self.method, self.len, self.depth)?;
         }
-        let (mut requests, mut latencies) = (0, Histogram::new());
+        let (mut requests, mut latencies) = (0, Histogram::default());
         let (before, start) = (cpu(pid)?, Instant::now());
         while start.elapsed() < self.window {
             let took = parent.echo(&self.method, self.len, self.depth)?;
