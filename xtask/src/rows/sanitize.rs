@@ -13,7 +13,7 @@ use crate::session::{Session, is_root};
 /// The crates that have threads and `unsafe`, or whose dependencies have; core has neither.
 const SHELLS: [&str; 3] = ["forebay-reactor", "forebay-worker", "forebay-gateway"];
 const HOST: &str = "x86_64-unknown-linux-gnu";
-/// rustix goes through libc: the sanitizer has to see that memory was unmapped before another thread
+/// rustix goes through libc: the sanitizer must see that memory was unmapped before another thread
 /// maps the same addresses, and does not see system calls made without libc.
 const TSAN: &str = "-Zsanitizer=thread -Zexternal-clangrt -Clinker=clang-22 \
                     -Clink-arg=-fsanitize=thread --cfg=rustix_use_libc";

@@ -26,7 +26,7 @@ pub fn main(flags: &Flags) -> Result<(), String> {
     // What is started from here on stays on this CPU; the parent moves away.
     let (worker_cpu, parent_cpu) = (flags.number("cpu", 0)?, flags.number("parent-cpu", 1)?);
     if flags.text("kind")? == "node" {
-        return load.from_node(&command, flags.text("node")?, worker_cpu, parent_cpu, &folder.0);
+        return load.drive_node(&command, flags.text("node")?, worker_cpu, parent_cpu, &folder.0);
     }
     pin(worker_cpu)?;
     let mut worker = Worker::start(&command, &folder.0)?;
@@ -100,7 +100,7 @@ impl Load {
         Ok(())
     }
 
-    fn from_node(
+    fn drive_node(
         &self,
         command: &[String],
         node: &str,
