@@ -182,7 +182,22 @@ function submit(): void {
   const with_ = bodies;
   at = 0;
   bodies = undefined;
-  start().submit(commands, length, with_);
+  if (start().submit(commands, length, with_)) {
+    // The request is on its way already, and its answer likely to be here before this thread could be woken.
+    setImmediate(look);
+  }
+}
+
+/** Looks for the answer to a request that was sent from this thread. */
+function look(): void {
+  const length = start().look(slab);
+  if (length > 0) {
+    draining = true;
+    read(length);
+    settle();
+  } else if (length === 0) {
+    setImmediate(look);
+  }
 }
 
 /** A large body crosses by itself, and stays where it is until it is sent. */
@@ -413,15 +428,20 @@ function wake(): void {
   } catch (error) {
     rethrow(error);
   }
+  settle();
+  if ((drained & 1) === 1) {
+    // Timers and other input have their turn in between.
+    setImmediate(wake);
+  }
+}
+
+/** All events were read: what they have led to is handed over. */
+function settle(): void {
   draining = false;
   flush();
   if (held && alive === 0) {
     held = false;
     start().hold(false);
-  }
-  if ((drained & 1) === 1) {
-    // Timers and other input have their turn in between.
-    setImmediate(wake);
   }
 }
 

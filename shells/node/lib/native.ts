@@ -7,7 +7,8 @@ export interface Environment {
   roots(pem: readonly string[]): void;
   define(json: string): number;
   forget(number: number): void;
-  submit(commands: Uint8Array, length: number, bodies?: Uint8Array[]): void;
+  submit(commands: Uint8Array, length: number, bodies?: Uint8Array[]): boolean;
+  look(slab: Uint8Array): number;
   drain(slab: Uint8Array): number;
   take(into: Uint8Array): void;
   hold(on: boolean): void;

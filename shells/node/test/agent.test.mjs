@@ -351,3 +351,72 @@ test('localAddress', async (t) => {
   const client = using(t, new Client(server.origin, { localAddress: '127.0.0.2' }));
   assert.equal((await run(client, {})).body.toString(), '127.0.0.2');
 });
+
+test('requests one at a time from a server that answers at once: every kind of answer comes as it was sent', async (t) => {
+  const answers = {
+    '/plain': 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nplain',
+    '/split': 'HTTP/1.1 200 OK\r\ncontent-le|ngth: 5\r\n\r\nsp|lit',
+    '/early': 'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly',
+    '/trailers': 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n8\r\ntrailers\r\n0\r\nt: u\r\n\r\n',
+    '/close': 'HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 5\r\n\r\nclose',
+    '/wrong': 'nonsense\r\n\r\n',
+  };
+  const server = await rawServer(t, (socket) => socket.setNoDelay().on('data', async (chunk) => {
+    const path = String(chunk).split(' ')[1];
+    for (const [i, part] of answers[path].split('|').entries()) {
+      if (i > 0) await new Promise((resolve) => setTimeout(resolve, 2));
+      socket.write(part);
+    }
+    if (path === '/close') socket.end();
+  }));
+  const client = using(t, new Client(server.origin));
+  const paths = Object.keys(answers);
+  for (let i = 0; i < 1_500; i++) {
+    // Long rows of quick ones, so that they are taken for granted, and then another.
+    const path = i % 50 === 49 ? paths[(i / 50 | 0) % paths.length] : '/plain';
+    const got = await run(client, { path, method: i % 3 ? 'GET' : 'POST', body: i % 3 ? null : 'x' }, { optional: true });
+    if (path === '/wrong') {
+      assert.ok(got.error instanceof forebay.errors.HTTPParserError, String(got.error));
+      continue;
+    }
+    assert.equal(got.body.toString(), path.slice(1));
+    assert.deepEqual(got.trailers, path === '/trailers' ? { t: 'u' } : {});
+    const events = got.names().filter((name) => name !== 'onResponseData');
+    assert.deepEqual(events, [
+      'onRequestStart', ...(i % 3 ? [] : ['onBodySent']), 'onRequestSent',
+      ...(path === '/early' ? ['onResponseStarted', 'onResponseStart'] : []), 'onResponseStarted', 'onResponseStart', 'onResponseEnd',
+    ]);
+  }
+});
+
+test('between requests one at a time, timers and other work have their turns', async (t) => {
+  const server = await httpServer(t, (_, response) => response.end('x'));
+  const client = using(t, new Client(server.origin));
+  let ticks = 0;
+  const timer = setInterval(() => { ticks++; }, 1);
+  t.after(() => clearInterval(timer));
+  const end = Date.now() + 300;
+  while (Date.now() < end) {
+    await run(client, {});
+  }
+  assert.ok(ticks > 20, `${ticks} ticks in 300 ms`);
+});
+
+test('abort, pause and destroy in the middle of a row of quick answers', async (t) => {
+  const server = await httpServer(t, (_, response) => response.end('body'));
+  const client = using(t, new Client(server.origin));
+  for (let i = 0; i < 600; i++) {
+    const reason = new Error('enough');
+    const which = i % 60;
+    const got = await run(client, {}, which === 58
+      ? { onResponseStart: (controller) => controller.abort(reason) }
+      : which === 59 ? { onResponseStart: (controller) => { controller.pause(); setTimeout(() => controller.resume(), 2); } } : {});
+    assert.equal(got.error, which === 58 ? reason : undefined);
+    assert.equal(got.body.toString(), which === 58 ? '' : 'body');
+  }
+  const last = recorder();
+  client.dispatch({ path: '/', method: 'GET' }, last);
+  await client.destroy();
+  await last.done;
+  assert.ok(last.error instanceof forebay.errors.ClientDestroyedError);
+});

@@ -25,6 +25,22 @@ test('a process with nothing in flight ends by itself, with idle connections too
   await child('new Agent()');
 });
 
+test('a process that rests uses no CPU, whatever came before', async (t) => {
+  const server = await httpServer(t, (_, response) => response.end('x'));
+  const { stdout } = await child(`
+    (async () => {
+      const agent = new Agent();
+      for (let i = 0; i < 2_000; i++) await (await agent.request({ origin: process.argv[1], path: '/', method: 'GET' })).body.text();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const before = process.cpuUsage();
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      const { user, system } = process.cpuUsage(before);
+      console.log((user + system) / 1000);
+    })();
+  `, server.origin);
+  assert.ok(Number(stdout) < 50, `${stdout} ms of CPU in a second of rest`);
+});
+
 test('a request in flight keeps the process alive', async (t) => {
   const server = await httpServer(t, (_, response) => setTimeout(() => response.end('late'), 300));
   const { stdout } = await child(`

@@ -117,7 +117,7 @@ pub struct Sent {
 }
 
 /// The client side of one HTTP/1.1 connection. `S` holds the requests on the wire.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Connection<S> {
     config: Config,
     state: State,

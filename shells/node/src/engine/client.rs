@@ -14,6 +14,7 @@ use super::event::{Event, Version};
 use super::failure::{Failure, Kind};
 use super::h1::{Ending, H1};
 use super::h2::H2;
+use super::lane::Lent;
 use super::options::ClientOptions;
 use super::raw;
 use super::shared::Shared;
@@ -26,6 +27,8 @@ pub(super) struct Client {
     /// front.
     pub(super) queue: RefCell<VecDeque<Box<Request>>>,
     pub(super) depth: Cell<u32>,
+    /// Its connection, after it was lent.
+    pub(super) returned: Cell<Option<Box<Lent>>>,
     phase: Cell<Phase>,
     waker: RefCell<Option<Waker>>,
 }
@@ -65,6 +68,7 @@ impl Client {
             depth: Cell::new(options.pipelining),
             options,
             queue: RefCell::default(),
+            returned: Cell::default(),
             phase: Cell::new(Phase::Open),
             waker: RefCell::default(),
         }

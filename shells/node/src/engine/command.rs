@@ -92,6 +92,8 @@ pub enum Command {
         /// Which.
         client: ClientId,
     },
+    /// The engine deals with what [`Engine::submit`](super::Engine::submit) has begun by itself.
+    TakeBack,
     /// The sink has room again after [`EventSink::is_full`](super::EventSink::is_full).
     Drained,
 }

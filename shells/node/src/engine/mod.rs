@@ -30,8 +30,10 @@ pub mod event;
 pub mod failure;
 mod h1;
 mod h2;
+mod lane;
 pub mod options;
 mod outbox;
+mod pace;
 mod raw;
 mod runtime;
 mod shared;
@@ -40,6 +42,7 @@ mod stream;
 pub use command::{Body, ClientId, Command, Request, RequestFlags, RequestHead, RequestId};
 pub use event::{Connected, Data, Event, Head, Version};
 pub use failure::{Failure, Kind, SocketInfo};
+pub use lane::Look;
 pub use options::{ClientOptions, Via};
 pub use runtime::Engine;
 

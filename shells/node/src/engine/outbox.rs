@@ -3,7 +3,7 @@
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
@@ -102,6 +102,22 @@ impl Outbox {
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes all that waits, as long as the stream takes it at once.
+    pub(super) fn write_now(&mut self, stream: &mut impl Write) -> io::Result<()> {
+        while self.len > 0 {
+            let first = match &self.near[self.near_at..] {
+                [] => self.far.front().map(|bytes| &bytes[..]).unwrap_or_default(),
+                near => near,
+            };
+            let written = stream.write(first)?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.advance(written);
+        }
+        Ok(())
     }
 
     fn poll_write_some<W: AsyncWrite + Unpin>(

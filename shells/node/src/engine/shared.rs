@@ -5,6 +5,7 @@ use core::task::Waker;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time;
 
 use bytes::Bytes;
@@ -17,10 +18,13 @@ use super::client::{self, Client};
 use super::command::{ClientId, Command, Request, RequestId};
 use super::event::Event;
 use super::failure::Failure;
+use super::lane::Lane;
+use super::pace::Pace;
 
 /// The state of an engine. It lives on one thread.
 pub(super) struct Shared {
     started: time::Instant,
+    pub(super) lane: Arc<Lane>,
     sink: RefCell<Box<dyn EventSink>>,
     /// When the sink was last flushed, and whether it has been told anything since.
     flushed: Cell<Instant>,
@@ -29,6 +33,8 @@ pub(super) struct Shared {
     late: Notify,
     is_late: Cell<bool>,
     slots: RefCell<Vec<Slot>>,
+    in_flight: Cell<u32>,
+    pub(super) pace: Pace,
     clients: RefCell<Vec<Option<Rc<Client>>>>,
     /// Who waits for the sink to have room.
     starved: RefCell<Vec<Waker>>,
@@ -61,15 +67,18 @@ const FLUSH_AFTER: Duration = Duration::from_millis(1);
 pub(super) const READ_LEN: usize = 64 * 1024;
 
 impl Shared {
-    pub(super) fn new(sink: Box<dyn EventSink>) -> Self {
+    pub(super) fn new(started: time::Instant, sink: Box<dyn EventSink>, lane: Arc<Lane>) -> Self {
         Self {
-            started: time::Instant::now(),
+            started,
+            lane,
             sink: RefCell::new(sink),
             flushed: Cell::new(Instant::ZERO),
             dirty: Cell::new(false),
             late: Notify::new(),
             is_late: Cell::new(false),
             slots: RefCell::default(),
+            in_flight: Cell::new(0),
+            pace: Pace::default(),
             clients: RefCell::default(),
             starved: RefCell::default(),
             scratch: RefCell::new(Vec::with_capacity(READ_LEN)),
@@ -112,8 +121,9 @@ impl Shared {
         }
     }
 
-    /// Nothing sleeps: flushes only if it was long ago.
+    /// A connection has done what it could: flushes only if the last time was long ago.
     pub(super) fn flush_at(&self, now: Instant) {
+        self.pace.works();
         if now.saturating_since(self.flushed.get()) >= FLUSH_AFTER {
             self.flushed.set(now);
             self.flush();
@@ -151,14 +161,23 @@ impl Shared {
 
     /// The request is over: whether it was not before.
     pub(super) fn finish(&self, id: RequestId) -> bool {
-        let finished = self.with_slot(id, |slot| {
-            slot.live = false;
-            slot.upload.clear();
-        });
+        let finished = self.with_slot(id, |slot| self.end(slot));
         finished.is_some()
     }
 
+    fn end(&self, slot: &mut Slot) {
+        slot.live = false;
+        slot.upload.clear();
+        self.in_flight.set(self.in_flight.get().saturating_sub(1));
+    }
+
+    /// Requests that are not over.
+    pub(super) const fn in_flight(&self) -> u32 {
+        self.in_flight.get()
+    }
+
     pub(super) fn handle(self: &Rc<Self>, command: Command) {
+        self.pace.works();
         match command {
             Command::Open { client: id, options } => {
                 let client = Rc::new(Client::new(id, options));
@@ -185,17 +204,35 @@ impl Shared {
             }),
             Command::Pause { id } => self.change(id, |slot| slot.paused = true),
             Command::Resume { id } => self.change(id, |slot| slot.paused = false),
-            Command::Abort { id } => self.change(id, |slot| {
-                slot.live = false;
-                slot.upload.clear();
-            }),
+            Command::Abort { id } => self.change(id, |slot| self.end(slot)),
             Command::Close { client } => self.with_client(client, Client::close),
             Command::Destroy { client } => self.with_client(client, Client::destroy),
+            Command::TakeBack => self.take_back(true),
             Command::Drained => self.starved.take().into_iter().for_each(Waker::wake),
         }
     }
 
     fn dispatch(&self, request: Box<Request>) {
+        self.open(&request);
+        self.with_client(request.client, |client| client.queue.borrow_mut().push_back(request));
+    }
+
+    /// Takes back the connection that is lent, if it is used no more or `anyway`, and gives it to
+    /// its client.
+    pub(super) fn take_back(&self, anyway: bool) {
+        let Some(lent) = self.lane.take_back(anyway) else {
+            return;
+        };
+        self.pace.is_late();
+        if let Some(request) = &lent.request {
+            self.open(request);
+            self.emit(Event::Start { id: request.id });
+        }
+        self.with_client(lent.client, |client| client.returned.set(Some(Box::new(lent))));
+    }
+
+    /// A request begins to be.
+    fn open(&self, request: &Request) {
         let id = request.id;
         let slot = Slot {
             generation: id.generation,
@@ -204,15 +241,15 @@ impl Shared {
             credit: u64::from(request.credit),
             ..Slot::default()
         };
-        {
-            let mut slots = self.slots.borrow_mut();
-            let index = id.slot as usize;
-            if slots.len() <= index {
-                slots.resize_with(index + 1, Slot::default);
-            }
-            slots[index] = slot;
+        let mut slots = self.slots.borrow_mut();
+        let index = id.slot as usize;
+        if slots.len() <= index {
+            slots.resize_with(index + 1, Slot::default);
         }
-        self.with_client(request.client, |client| client.queue.borrow_mut().push_back(request));
+        if !slots[index].live {
+            self.in_flight.set(self.in_flight.get() + 1);
+        }
+        slots[index] = slot;
     }
 
     /// Changes what is known of a request, and lets its client see it.

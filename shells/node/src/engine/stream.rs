@@ -19,6 +19,8 @@ pub(super) enum Stream {
     Pipe(tokio::net::windows::named_pipe::NamedPipeClient),
     /// Over any of them, itself included: a proxy may speak TLS too.
     Tls(Box<TlsStream<Self>>),
+    /// Somebody else has it.
+    Lent,
 }
 
 impl Stream {
@@ -30,6 +32,7 @@ impl Stream {
             Self::Unix(_) => (None, None),
             #[cfg(windows)]
             Self::Pipe(_) => (None, None),
+            Self::Lent => (None, None),
             Self::Tls(stream) => stream.get_ref().0.addresses(),
         }
     }
@@ -45,6 +48,7 @@ macro_rules! delegate {
             #[cfg(windows)]
             Stream::Pipe($stream) => $call,
             Stream::Tls($stream) => $call,
+            Stream::Lent => Poll::Pending,
         }
     };
 }

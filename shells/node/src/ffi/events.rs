@@ -137,6 +137,16 @@ impl<W: Fn()> Sink<W> {
         Self { queue, wake, batch: Vec::new(), count: 0, urgent: false, put_off: false }
     }
 
+    /// Copies what was packed into `slab`, which is large enough for an answer that was read at
+    /// once; says how much that is.
+    pub(super) fn copy(&mut self, slab: &mut [u8]) -> usize {
+        self.hand_over();
+        match self.queue.drain(slab) {
+            Drained::Copied { bytes, .. } => bytes,
+            Drained::TooLarge { .. } => 0,
+        }
+    }
+
     fn hand_over(&mut self) {
         if self.batch.is_empty() {
             return;

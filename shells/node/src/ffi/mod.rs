@@ -28,13 +28,15 @@ use neon::prelude::{
 };
 use neon::types::buffer::TypedArray as _;
 
-use crate::engine::{ClientOptions, Command, Engine};
+use crate::engine::{ClientOptions, Command, Engine, Look};
 use events::{Drained, Queue, Sink};
 
 /// One Node.js environment: the main thread, or one worker thread.
 struct Environment {
     engine: Engine,
     queue: Arc<Queue>,
+    /// For what is told on this thread.
+    here: RefCell<Sink<fn()>>,
     /// Referenced exactly while JavaScript wants to live.
     channel: RefCell<Channel>,
     options: RefCell<Profiles>,
@@ -72,12 +74,14 @@ fn start(mut cx: FunctionContext<'_>) -> JsResult<'_, JsObject> {
     let engine =
         Engine::start(Box::new(sink)).or_else(|error| cx.throw_error(error.to_string()))?;
     let (channel, options) = (RefCell::new(channel), RefCell::default());
-    let environment = Rc::new(Environment { engine, queue, channel, options });
+    let here = RefCell::new(Sink::new(Arc::default(), (|| {}) as fn()));
+    let environment = Rc::new(Environment { engine, queue, here, channel, options });
     let functions = cx.empty_object();
     export(&mut cx, functions, "roots", &environment, Environment::roots)?;
     export(&mut cx, functions, "define", &environment, Environment::define)?;
     export(&mut cx, functions, "forget", &environment, Environment::forget)?;
     export(&mut cx, functions, "submit", &environment, Environment::submit)?;
+    export(&mut cx, functions, "look", &environment, Environment::look)?;
     export(&mut cx, functions, "drain", &environment, Environment::drain)?;
     export(&mut cx, functions, "take", &environment, Environment::take)?;
     export(&mut cx, functions, "hold", &environment, Environment::hold)?;
@@ -143,7 +147,8 @@ impl Environment {
     }
 
     /// `submit(commands, length, bodies)`: `bodies` is an array of `Uint8Array`, or undefined.
-    fn submit<'cx>(&self, mut cx: FunctionContext<'cx>) -> JsResult<'cx, JsUndefined> {
+    /// Returns whether the answer is to be looked for.
+    fn submit<'cx>(&self, mut cx: FunctionContext<'cx>) -> JsResult<'cx, JsBoolean> {
         let commands = cx.argument::<JsUint8Array>(0)?;
         let length = cx.argument::<JsNumber>(1)?.value(&mut cx) as usize;
         let bodies = bodies(&mut cx)?;
@@ -153,10 +158,25 @@ impl Environment {
             commands::decode(packed, bodies, &self.options.borrow().all)
         };
         match decoded {
-            Ok(batch) => self.engine.submit(batch),
-            Err(error) => return cx.throw_range_error(error.to_string()),
+            Ok(batch) => {
+                let looks = self.engine.submit(batch);
+                Ok(cx.boolean(looks))
+            }
+            Err(error) => cx.throw_range_error(error.to_string()),
         }
-        Ok(cx.undefined())
+    }
+
+    /// `look(slab)`: copies the events of the answer into `slab`. Returns the bytes written, 0 when
+    /// it has to be looked for again, and -1 when the engine will tell of it.
+    fn look<'cx>(&self, mut cx: FunctionContext<'cx>) -> JsResult<'cx, JsNumber> {
+        let mut slab = cx.argument::<JsUint8Array>(0)?;
+        let mut sink = self.here.borrow_mut();
+        let bytes = match self.engine.look(&mut *sink) {
+            Look::Answered => sink.copy(slab.as_mut_slice(&mut cx)) as f64,
+            Look::Waiting => 0.0,
+            Look::Left => -1.0,
+        };
+        Ok(cx.number(bytes))
     }
 
     /// `drain(slab)`: copies whole batches of packed events into `slab`. Returns twice the bytes

@@ -5,5 +5,6 @@ mod exchange;
 mod failures;
 mod http2;
 mod proxies;
+mod quick;
 mod secure;
 mod support;

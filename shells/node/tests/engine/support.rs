@@ -1,5 +1,6 @@
 //! An engine whose events are kept, and servers that say what a test tells them.
 
+use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use forebay_node::engine::options::{H2Options, Protocol};
 use forebay_node::engine::{
     Body, ClientId, ClientOptions, Command, Connected, Engine, Event, EventSink, Failure, Head,
-    Request, RequestFlags, RequestHead, RequestId, Version, Via,
+    Look, Request, RequestFlags, RequestHead, RequestId, Version, Via,
 };
 
 /// Nothing that a test waits for takes longer.
@@ -103,6 +104,9 @@ impl EventSink for Sink {
 /// An engine, and what it has told.
 pub(crate) struct Harness {
     pub(crate) engine: Engine,
+    /// For what is told on the test's own thread, and how often that was.
+    here: RefCell<Sink>,
+    direct: Cell<u32>,
     receiver: Receiver<Vec<Told>>,
     waiting: VecDeque<Told>,
     pub(crate) full: Arc<AtomicBool>,
@@ -113,13 +117,25 @@ impl Harness {
     pub(crate) fn new() -> Self {
         let (sender, receiver) = channel();
         let full = Arc::new(AtomicBool::new(false));
-        let sink = Sink { sender, batch: Vec::new(), full: Arc::clone(&full) };
-        let engine = Engine::start(Box::new(sink)).expect("a thread");
-        Self { engine, receiver, waiting: VecDeque::new(), full, next: 0 }
+        let sink = |sender| Sink { sender, batch: Vec::new(), full: Arc::clone(&full) };
+        let here = RefCell::new(sink(sender.clone()));
+        let engine = Engine::start(Box::new(sink(sender))).expect("a thread");
+        let (waiting, direct) = (VecDeque::new(), Cell::new(0));
+        Self { engine, here, direct, receiver, waiting, full, next: 0 }
     }
 
     pub(crate) fn tell(&self, command: Command) {
-        self.engine.submit(vec![command]);
+        if self.engine.submit(vec![command]) {
+            self.direct.set(self.direct.get() + 1);
+            let mut here = self.here.borrow_mut();
+            while self.engine.look(&mut *here) == Look::Waiting {}
+            here.flush();
+        }
+    }
+
+    /// Requests that were written on this thread.
+    pub(crate) const fn direct(&self) -> u32 {
+        self.direct.get()
     }
 
     pub(crate) fn open(&self, options: ClientOptions) -> ClientId {

@@ -1,5 +1,6 @@
 //! One HTTP/1.1 connection: moves bytes between a stream, the machine and the sink.
 
+mod lend;
 mod receive;
 mod send;
 
@@ -19,10 +20,16 @@ use super::command::{Request, RequestId};
 use super::connect::Ready;
 use super::event::Connected;
 use super::failure::{Failure, Kind, SocketInfo};
+use super::options::ClientOptions;
 use super::outbox::Outbox;
 use super::raw::RawStream;
 use super::shared::Shared;
 use super::stream::Stream;
+
+pub(super) use receive::told;
+pub(super) use send::{compose, describe, framing};
+
+type Machine = Connection<Box<[Sent]>>;
 
 /// How a connection ended.
 pub(super) enum Ending {
@@ -39,7 +46,9 @@ pub(super) struct H1 {
     wish: Wish,
     stream: Stream,
     info: Connected,
-    machine: Connection<Box<[Sent]>>,
+    machine: Machine,
+    /// Whoever submits has stream, machine and outbox.
+    lent: bool,
     /// Sent, or being sent, and without a complete response.
     running: VecDeque<Box<Request>>,
     /// The last of them, while its body comes.
@@ -79,20 +88,11 @@ const DEPTH_MAX: u32 = 1024;
 
 impl H1 {
     pub(super) fn new(shared: Rc<Shared>, client: Rc<Client>, wish: Wish, ready: Ready) -> Self {
-        let options = &client.options;
-        let config = http1::Config {
-            header_len: options.max_header_size,
-            body_len: options.max_response_size.unwrap_or(u64::MAX),
-            keep_alive_ms: options.keep_alive_timeout_ms,
-            keep_alive_max_ms: options.keep_alive_max_timeout_ms,
-            keep_alive_threshold_ms: options.keep_alive_threshold_ms,
-            request_count: options.max_requests.unwrap_or(0),
-        };
         let depth = client.depth.get().clamp(1, DEPTH_MAX) as usize;
-        let sent = vec![Sent::default(); depth].into_boxed_slice();
-        let machine = Connection::new(shared.now(), config, sent);
+        let machine = machine(&client.options, shared.now(), depth);
         Self {
             machine,
+            lent: false,
             shared,
             client,
             wish,
@@ -114,11 +114,14 @@ impl H1 {
     /// Does all that can be done now.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         let now = self.shared.now();
-        match self.step(cx, now) {
-            Ok(()) => {
-                self.shared.flush_at(now);
-                Poll::Pending
-            }
+        let done = match self.is_lent(cx) {
+            Ok(true) => return Poll::Pending,
+            Ok(false) => self.step(cx, now),
+            Err(ending) => Err(ending),
+        };
+        self.shared.flush_at(now);
+        match done.and_then(|()| self.lend(cx)) {
+            Ok(()) => Poll::Pending,
             Err(ending) => Poll::Ready(ending),
         }
     }
@@ -198,4 +201,17 @@ impl H1 {
         let early = self.kept.get(self.kept_at..).unwrap_or_default().to_vec();
         RawStream { stream: self.stream, early, outbox: self.outbox }
     }
+}
+
+/// What speaks HTTP/1.1, for as many requests at a time as `depth`.
+fn machine(options: &ClientOptions, now: Instant, depth: usize) -> Machine {
+    let config = http1::Config {
+        header_len: options.max_header_size,
+        body_len: options.max_response_size.unwrap_or(u64::MAX),
+        keep_alive_ms: options.keep_alive_timeout_ms,
+        keep_alive_max_ms: options.keep_alive_max_timeout_ms,
+        keep_alive_threshold_ms: options.keep_alive_threshold_ms,
+        request_count: options.max_requests.unwrap_or(0),
+    };
+    Connection::new(now, config, vec![Sent::default(); depth].into_boxed_slice())
 }

@@ -235,7 +235,7 @@ impl H1 {
         Ok(())
     }
 
-    fn read_error(&mut self, now: Instant, error: &io::Error) -> Ending {
+    pub(super) fn read_error(&mut self, now: Instant, error: &io::Error) -> Ending {
         let reset = error.kind() == io::ErrorKind::ConnectionReset;
         if reset && self.machine.ends_with_connection() {
             return self.end_of_stream(now);
@@ -288,7 +288,7 @@ impl H1 {
     }
 }
 
-fn told<'a>(head: &http1::ResponseHead<'a>) -> Head<'a> {
+pub(in crate::engine) fn told<'a>(head: &http1::ResponseHead<'a>) -> Head<'a> {
     Head {
         status: head.status,
         version: match head.version {

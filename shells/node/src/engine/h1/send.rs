@@ -8,11 +8,12 @@ use forebay_core_http1::client::{self as http1, Traits};
 use forebay_core_http1::{Part, UsageError};
 use forebay_core_time::Instant;
 
-use super::{Ending, H1, Upload};
+use super::{Ending, H1, Machine, Upload};
 use crate::engine::causes;
 use crate::engine::command::{Body, Request, RequestId};
 use crate::engine::event::Event;
 use crate::engine::failure::{Failure, Kind};
+use crate::engine::outbox::Outbox;
 
 /// Bytes of an upload that may be on their way.
 const UPLOAD_WINDOW: u32 = 256 * 1024;
@@ -77,13 +78,7 @@ impl H1 {
         request: &Request,
         body: http1::RequestBody,
     ) -> Result<(), UsageError> {
-        let described = describe(request, body);
-        let head = &request.head;
-        let parts = [head.method(), head.path(), head.host(), head.upgrade(), head.fields()];
-        // What stands between the parts.
-        let len_max = parts.iter().map(|part| part.len()).sum::<usize>() + 128;
-        let machine = &mut self.machine;
-        self.outbox.put(len_max, |out| machine.write_request(now, &described, out))
+        write_head(&mut self.machine, &mut self.outbox, now, request, body)
     }
 
     /// Goes on with the running upload: whether something else may be sent.
@@ -194,8 +189,46 @@ impl H1 {
     }
 }
 
+/// Puts the head of a request into `outbox`.
+fn write_head(
+    machine: &mut Machine,
+    outbox: &mut Outbox,
+    now: Instant,
+    request: &Request,
+    body: http1::RequestBody,
+) -> Result<(), UsageError> {
+    let described = describe(request, body);
+    let head = &request.head;
+    let parts = [head.method(), head.path(), head.host(), head.upgrade(), head.fields()];
+    // What stands between the parts.
+    let len_max = parts.iter().map(|part| part.len()).sum::<usize>() + 128;
+    outbox.put(len_max, |out| machine.write_request(now, &described, out))
+}
+
+/// Puts all of a request into `outbox` whose body is there.
+pub(in crate::engine) fn compose(
+    machine: &mut Machine,
+    outbox: &mut Outbox,
+    now: Instant,
+    request: &Request,
+) -> Result<(), UsageError> {
+    write_head(machine, outbox, now, request, framing(&request.body))?;
+    if let Body::Whole(bytes) = &request.body {
+        let len = bytes.len() as u64;
+        outbox.put(Part::SLOT_LEN, |out| {
+            machine.write_part(now, len, out).map(|part| part.slot_len)
+        })?;
+        outbox.push(bytes.clone());
+        outbox.put(Part::SLOT_LEN, |out| machine.write_end(now, out))?;
+    }
+    Ok(())
+}
+
 /// A request as the machine sees it.
-fn describe(request: &Request, body: http1::RequestBody) -> http1::Request<'_> {
+pub(in crate::engine) fn describe(
+    request: &Request,
+    body: http1::RequestBody,
+) -> http1::Request<'_> {
     let (head, flags) = (&request.head, request.flags);
     http1::Request {
         method: head.method(),
@@ -218,7 +251,7 @@ fn describe(request: &Request, body: http1::RequestBody) -> http1::Request<'_> {
 }
 
 /// How a body is framed.
-fn framing(body: &Body) -> http1::RequestBody {
+pub(in crate::engine) fn framing(body: &Body) -> http1::RequestBody {
     match body {
         Body::None => http1::RequestBody::None,
         Body::Empty => http1::RequestBody::Length(0),
