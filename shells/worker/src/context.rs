@@ -2,11 +2,10 @@
 
 use core::fmt;
 use core::marker::PhantomData;
-use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use crate::client::Client;
-use crate::connection::{Call, Frame};
+use crate::connection::{Abort, Call, Frame};
 use crate::error::{Error, Failure};
 use crate::payload::IntoPayload;
 
@@ -71,9 +70,7 @@ pub struct RequestContext<K: ResponseKind = Single> {
 }
 
 impl<K: ResponseKind> RequestContext<K> {
-    /// The first context of a call; all others are its clones.
-    pub(crate) fn first(call: Arc<Call>) -> Self {
-        call.contexts.store(1, Ordering::Relaxed);
+    pub(crate) fn new(call: Arc<Call>) -> Self {
         Self { call, kind: PhantomData }
     }
 
@@ -99,7 +96,7 @@ impl<K: ResponseKind> RequestContext<K> {
     /// request open.
     #[must_use]
     pub fn cancellation_token(&self) -> CancellationToken {
-        CancellationToken { call: Arc::clone(&self.call) }
+        CancellationToken { abort: self.call.watch() }
     }
 
     /// Sends an event; the same as [`Client::emit`].
@@ -135,8 +132,12 @@ impl<K: ResponseKind> RequestContext<K> {
         self.fail_with(failure.into()).await
     }
 
-    pub(crate) fn call(&self) -> &Call {
+    pub(crate) fn call(&self) -> &Arc<Call> {
         &self.call
+    }
+
+    pub(crate) fn into_call(self) -> Arc<Call> {
+        self.call
     }
 
     /// Returns when there is room for another frame.
@@ -208,16 +209,7 @@ impl RequestContext<Streamed> {
 
 impl<K: ResponseKind> Clone for RequestContext<K> {
     fn clone(&self) -> Self {
-        self.call.contexts.fetch_add(1, Ordering::Relaxed);
-        Self { call: Arc::clone(&self.call), kind: PhantomData }
-    }
-}
-
-impl<K: ResponseKind> Drop for RequestContext<K> {
-    fn drop(&mut self) {
-        if self.call.contexts.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.call.finish_unanswered();
-        }
+        Self::new(Arc::clone(&self.call))
     }
 }
 
@@ -233,19 +225,19 @@ impl<K: ResponseKind> fmt::Debug for RequestContext<K> {
 /// Tells that a request was given up, to code that has no use for the request itself.
 #[derive(Clone)]
 pub struct CancellationToken {
-    call: Arc<Call>,
+    abort: Arc<Abort>,
 }
 
 impl CancellationToken {
     /// Whether the request was given up.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.call.is_aborted()
+        self.abort.is_aborted()
     }
 
     /// Returns once the request was given up; never, when it ends otherwise.
     pub async fn cancelled(&self) {
-        self.call.aborted().await;
+        self.abort.aborted().await;
     }
 }
 

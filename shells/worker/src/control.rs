@@ -19,11 +19,11 @@ const STACK_LEN: usize = 128 * 1024;
 /// The `$init` line, or `None` when there are more names than ids.
 pub(crate) fn init_line(plan: &Plan, pipe: &str) -> Option<Vec<u8>> {
     let id = |index: usize| u16::try_from(index + 1).ok();
-    let methods = plan.names.iter().zip(&plan.handlers).enumerate();
+    let methods = plan.names.iter().zip(&plan.kinds).enumerate();
     let methods: Option<Vec<MethodDecl<'_>>> = methods
-        .map(|(index, (name, handler))| {
+        .map(|(index, (name, kind))| {
             let id = id(index).and_then(MethodId::new)?;
-            Some(MethodDecl { name, id, response: handler.response })
+            Some(MethodDecl { name, id, response: kind.response })
         })
         .collect();
     let events = plan.events.iter().enumerate();

@@ -102,7 +102,7 @@ impl Failure {
         Ok(Self { payload: codec::to_bytes(value)? })
     }
 
-    pub(crate) fn payload(&self) -> &[u8] {
+    pub(crate) fn payload(&self) -> &Bytes {
         &self.payload
     }
 }

@@ -18,13 +18,13 @@ pub fn connected(
     builder: Builder,
     socket: UnixStream,
 ) -> io::Result<(Client, impl Future<Output = ()> + Send)> {
-    let shared = Shared::new(builder);
+    let (shared, handlers) = Shared::new(builder);
     let stream = Stream::new(socket)?;
     shared.connect();
     let client = Client::from_shared(Arc::clone(&shared));
     let serve = async move {
         // Broken by the peer, or ended: it is the same to a worker.
-        let _ = connection::serve(&shared, stream).await;
+        let _ = connection::serve(&shared, handlers, stream).await;
         shared.disconnect();
         shared.abort_tasks();
     };

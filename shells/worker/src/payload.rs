@@ -3,6 +3,8 @@
 //! The type decides, for a request's input, its answer and an event separately: every serde type
 //! is MessagePack, [`Raw`] and [`RawChunks`] are the bytes themselves.
 
+use core::ops::Range;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,12 +29,23 @@ pub trait IntoPayload: sealed::Encode {}
 impl<T: sealed::Decode + Send + 'static> FromPayload for T {}
 impl<T: sealed::Encode + ?Sized> IntoPayload for T {}
 
+/// Bytes of a payload from which on a reference to the read buffer is cheaper than a copy.
+pub(crate) const SHARED_LEN_MIN: usize = 512;
+
+/// A payload is at least this part of the read buffer that it keeps.
+const SHARED_PARTS_MAX: usize = 128;
+
 /// One frame's payload as it came: still in the read buffer, or gathered since it was cut.
 #[expect(unnameable_types, reason = "seals a public trait")]
 #[derive(Debug)]
 pub enum Incoming<'a> {
     /// Lies whole in the read buffer.
-    Borrowed(&'a [u8]),
+    Borrowed {
+        /// The payload.
+        bytes: &'a [u8],
+        /// What it lies in, if that can be kept.
+        chunk: Option<&'a Bytes>,
+    },
     /// Was gathered in memory of its own.
     Gathered(Bytes),
 }
@@ -40,21 +53,34 @@ pub enum Incoming<'a> {
 impl Incoming<'_> {
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Borrowed(bytes) => bytes,
+            Self::Borrowed { bytes, .. } => bytes,
             Self::Gathered(bytes) => bytes,
         }
     }
 
     pub(crate) fn into_bytes(self) -> Bytes {
+        let len = self.as_slice().len();
+        self.into_part(0..len)
+    }
+
+    /// Some of its bytes. What is kept of a read buffer keeps all of it, so it must be a fair part.
+    pub(crate) fn into_part(self, range: Range<usize>) -> Bytes {
         match self {
-            Self::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
-            Self::Gathered(bytes) => bytes,
+            Self::Borrowed { bytes, chunk } => {
+                let part = bytes.get(range).unwrap_or(&[]);
+                let fair = part.len().saturating_mul(SHARED_PARTS_MAX);
+                match chunk.filter(|chunk| part.len() >= SHARED_LEN_MIN && chunk.len() <= fair) {
+                    Some(chunk) => chunk.slice_ref(part),
+                    None => Bytes::copy_from_slice(part),
+                }
+            }
+            Self::Gathered(bytes) => bytes.slice(range),
         }
     }
 }
 
 pub(crate) mod sealed {
-    use super::{BrokenText, Error, Incoming};
+    use super::{BrokenText, Bytes, Error, Incoming};
     use crate::connection::Outgoing;
 
     /// Decoding of one payload.
@@ -71,6 +97,11 @@ pub(crate) mod sealed {
         /// # Errors
         /// [`Error::Encode`] when the codec has no form for the value.
         fn encode(&self, out: &mut Outgoing<'_>) -> Result<(), Error>;
+
+        /// The payload, if it need not be encoded.
+        fn as_bytes(&self) -> Option<&Bytes> {
+            None
+        }
     }
 }
 
@@ -96,6 +127,10 @@ impl sealed::Encode for Raw {
     fn encode(&self, out: &mut crate::connection::Outgoing<'_>) -> Result<(), Error> {
         out.attach(&self.0);
         Ok(())
+    }
+
+    fn as_bytes(&self) -> Option<&Bytes> {
+        Some(&self.0)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::client::{Client, Shutdown};
 use crate::connection::{self, Shared};
 use crate::control;
 use crate::error::StartError;
+use crate::handler::Start;
 use crate::socket::{self, Listener};
 
 /// A parent misses the exit, and the last words, of a child that goes in its first 100 ms
@@ -29,7 +30,7 @@ pub(crate) async fn start(builder: Builder) -> Result<Client, StartError> {
     if STARTED.swap(true, Ordering::AcqRel) {
         return Err(StartError::AlreadyStarted);
     }
-    let shared = Shared::new(builder);
+    let (shared, handlers) = Shared::new(builder);
     let outcome = announce(&shared);
     if let Err(error) = &outcome {
         let _ = control::announce(&control::error_line(&error.to_string()));
@@ -37,7 +38,7 @@ pub(crate) async fn start(builder: Builder) -> Result<Client, StartError> {
     let followed = control::follow(Arc::clone(&shared)).map_err(StartError::Io);
     match outcome.and_then(|ready| followed.map(|()| ready)) {
         Ok(ready) => {
-            tokio::spawn(run(Arc::clone(&shared), ready));
+            tokio::spawn(run(Arc::clone(&shared), handlers, ready));
             Ok(Client::from_shared(shared))
         }
         Err(error) => {
@@ -83,10 +84,10 @@ fn announce(shared: &Arc<Shared>) -> Result<Ready, StartError> {
 }
 
 /// The whole life of the worker.
-async fn run(shared: Arc<Shared>, ready: Ready) {
+async fn run(shared: Arc<Shared>, handlers: Vec<Start>, ready: Ready) {
     // A task of its own: what arrives does not wake this one.
     let Ready { listener, token, mut signals, file: _file } = ready;
-    let mut serving = tokio::spawn(serve(Arc::clone(&shared), listener, token));
+    let mut serving = tokio::spawn(serve(Arc::clone(&shared), handlers, listener, token));
     let served = tokio::select! {
         () = shared.stopping() => None,
         () = signals.come() => Some(Shutdown::Signal),
@@ -110,14 +111,19 @@ async fn run(shared: Arc<Shared>, ready: Ready) {
     shared.end();
 }
 
-async fn serve(shared: Arc<Shared>, mut listener: Listener, token: Option<Arc<[u8]>>) -> Shutdown {
+async fn serve(
+    shared: Arc<Shared>,
+    handlers: Vec<Start>,
+    mut listener: Listener,
+    token: Option<Arc<[u8]>>,
+) -> Shutdown {
     let adopted = connection::adopt(&mut listener, token).await;
     drop(listener);
     shared.remove_socket();
     let Ok(stream) = adopted else { return Shutdown::ConnectionLost };
     shared.connect();
     // Whether it ended in order or not makes no difference to a worker: its parent is gone.
-    let _ = connection::serve(&shared, stream).await;
+    let _ = connection::serve(&shared, handlers, stream).await;
     if shared.is_drained() { Shutdown::Local } else { Shutdown::ConnectionLost }
 }
 

@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<Table, String> {
-        sealed::Decode::decode(Incoming::Borrowed(bytes), BrokenText::Refuse)
+        sealed::Decode::decode(Incoming::Borrowed { bytes, chunk: None }, BrokenText::Refuse)
     }
 
     fn written(table: &Table) -> Vec<u8> {

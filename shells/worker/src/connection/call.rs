@@ -1,32 +1,37 @@
 //! One request between its arrival and its final frame.
 
 use core::future::poll_fn;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use std::sync::{Arc, Mutex};
 
 use forebay_core_procwire::RequestId;
 use forebay_core_procwire::child::{self, Reply};
 
-use crate::connection::outgoing::{Outgoing, with_scratch};
+use crate::connection::outgoing::{Outgoing, Payload, with_scratch};
 use crate::connection::shared::{Shared, locked};
 use crate::error::{Error, Failure};
 use crate::payload::IntoPayload;
 
-/// A request that a handler works on.
+/// A request that somebody may still answer: with the last reference goes the last chance, and
+/// the parent gets an error in its place.
 pub(crate) struct Call {
     pub(crate) shared: Arc<Shared>,
-    /// How many contexts are alive; the last one that goes closes the call.
-    pub(crate) contexts: AtomicUsize,
     pub(crate) handle: child::Call,
     method: usize,
     request: Option<RequestId>,
-    /// Bytes of payload that count against the limit until the call ends.
-    pub(crate) held: usize,
     /// The final frame was handed out.
-    pub(crate) ended: AtomicBool,
+    ended: AtomicBool,
+    abort: Arc<Abort>,
+}
+
+/// Whether a request was given up. Lives on with those who ask.
+#[derive(Default)]
+pub(crate) struct Abort {
     aborted: AtomicBool,
-    /// Who waits for the abort.
+    /// Somebody asks, or did.
+    watched: AtomicBool,
+    /// Who waits for it.
     wakers: Mutex<Vec<Waker>>,
 }
 
@@ -49,26 +54,6 @@ impl Frame {
 }
 
 impl Call {
-    pub(crate) fn new(
-        shared: &Arc<Shared>,
-        handle: child::Call,
-        method: usize,
-        request: Option<RequestId>,
-        held: usize,
-    ) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            contexts: AtomicUsize::new(0),
-            handle,
-            method,
-            request,
-            held,
-            ended: AtomicBool::new(false),
-            aborted: AtomicBool::new(false),
-            wakers: Mutex::new(Vec::new()),
-        }
-    }
-
     pub(crate) fn request_id(&self) -> u32 {
         self.request.map_or(0, RequestId::value)
     }
@@ -83,7 +68,10 @@ impl Call {
         T: IntoPayload + ?Sized,
     {
         self.shared.room().await;
-        self.send_now(frame.reply(), |out| value.encode(out))
+        match value.as_bytes() {
+            Some(bytes) => self.shared.send(self, frame.reply(), Payload::Whole(bytes)),
+            None => self.send_now(frame.reply(), |out| value.encode(out)),
+        }
     }
 
     pub(crate) async fn send_end(&self) -> Result<(), Error> {
@@ -100,10 +88,7 @@ impl Call {
     /// As [`send_failure`](Self::send_failure), beyond the bound on what waits to be sent: for
     /// answers of which there are no more than calls.
     pub(crate) fn fail_now(&self, failure: &Failure) -> Result<(), Error> {
-        self.send_now(Reply::Error, |out| {
-            out.inline().extend_from_slice(failure.payload());
-            Ok(())
-        })
+        self.shared.send(self, Reply::Error, Payload::Whole(failure.payload()))
     }
 
     /// Sends a frame that `encode` writes the payload of, whether there is room or not.
@@ -115,23 +100,63 @@ impl Call {
         // Outside the lock: a value's own code may do what it likes, send something included.
         with_scratch(|scratch| {
             encode(&mut Outgoing::new(scratch))?;
-            self.shared.send(self, reply, scratch)
+            self.shared.send(self, reply, Payload::Encoded(scratch))
         })
     }
 
+    /// The final frame was handed out, or nobody waits for it.
+    pub(crate) fn set_ended(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.abort.is_aborted()
+    }
+
+    pub(crate) fn poll_aborted(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.abort.poll(cx)
+    }
+
+    /// Where the abort is to be said.
+    pub(crate) fn abort(&self) -> &Arc<Abort> {
+        &self.abort
+    }
+
+    /// For those who want to know, and not to answer.
+    pub(crate) fn watch(&self) -> Arc<Abort> {
+        self.abort.watched.store(true, Ordering::Relaxed);
+        Arc::clone(&self.abort)
+    }
+
+    /// If the parent still waits, it gets an error.
+    fn close(&self) {
+        if !self.ended.load(Ordering::Acquire) {
+            self.shared.close(self.handle);
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Abort {
     pub(crate) fn is_aborted(&self) -> bool {
         self.aborted.load(Ordering::Acquire)
     }
 
     /// Returns once the call was given up.
     pub(crate) async fn aborted(&self) {
-        poll_fn(|cx| self.poll_aborted(cx)).await;
+        poll_fn(|cx| self.poll(cx)).await;
     }
 
-    pub(crate) fn poll_aborted(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_aborted() {
             return Poll::Ready(());
         }
+        self.watched.store(true, Ordering::Relaxed);
         let mut wakers = locked(&self.wakers);
         if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
             wakers.push(cx.waker().clone());
@@ -147,10 +172,59 @@ impl Call {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// The last context is gone. If the parent still waits, it gets an error.
-    pub(crate) fn finish_unanswered(&self) {
-        if !self.ended.load(Ordering::Acquire) {
-            self.shared.close(self);
+    /// Whether it can serve another call, since nobody saw it.
+    fn is_unused(&self) -> bool {
+        !self.is_aborted() && !self.watched.load(Ordering::Relaxed)
+    }
+}
+
+/// Calls whose handlers have ended, each at the place of its handle: the next one of that place
+/// takes its memory.
+#[derive(Default)]
+pub(crate) struct Pool {
+    calls: Vec<Option<Arc<Call>>>,
+}
+
+impl Pool {
+    /// A call that was admitted.
+    pub(crate) fn take(
+        &mut self,
+        shared: &Arc<Shared>,
+        handle: child::Call,
+        method: usize,
+        request: Option<RequestId>,
+    ) -> Arc<Call> {
+        let spare = self.calls.get_mut(handle.index()).and_then(Option::take);
+        if let Some(mut spare) = spare
+            && let Some(call) = Arc::get_mut(&mut spare)
+            && call.abort.is_unused()
+        {
+            (call.handle, call.method, call.request) = (handle, method, request);
+            *call.ended.get_mut() = false;
+            return spare;
         }
+        Arc::new(Call {
+            shared: Arc::clone(shared),
+            handle,
+            method,
+            request,
+            ended: AtomicBool::new(false),
+            abort: Arc::new(Abort::default()),
+        })
+    }
+
+    /// A handler has ended. Its call has, too, unless a context outlives it.
+    pub(crate) fn put(&mut self, call: Arc<Call>) {
+        if Arc::strong_count(&call) > 1 {
+            return;
+        }
+        call.close();
+        // Then its drop, under whatever lock, does nothing.
+        call.set_ended();
+        let index = call.handle.index();
+        if self.calls.len() <= index {
+            self.calls.resize_with(index + 1, || None);
+        }
+        self.calls[index] = Some(call);
     }
 }

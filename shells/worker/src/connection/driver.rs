@@ -2,20 +2,20 @@
 
 use core::future::poll_fn;
 use core::panic::AssertUnwindSafe;
-use core::task::{Context, Poll, Waker, ready};
+use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::connection::call::Call;
+use crate::connection::call::{Call, Pool};
 use crate::connection::outgoing::{Queue, SLICES_MAX};
-use crate::connection::shared::{Arrival, Shared};
-use crate::error::Failure;
-use crate::handler::Started;
-use crate::payload::Incoming;
+use crate::connection::shared::Shared;
+use crate::connection::state::Arrival;
+use crate::handler::{At, Start, Started};
+use crate::payload::{Incoming, SHARED_LEN_MIN};
 use crate::socket::Stream;
 
 /// Room for one read. Memory that no read has filled yet costs nothing.
@@ -27,38 +27,56 @@ const GATHER_LEN_MIN: usize = 64 * 1024;
 /// Bytes of a cut payload from which on it is read straight into its own memory.
 const DIRECT_LEN_MIN: usize = 16 * 1024;
 
+/// Reads whose payloads are copied after handlers kept the memory of one.
+const COPIES: usize = 64;
+
 /// Reads after which other tasks of the thread get their turn.
 const READS_PER_TURN: usize = 4;
 
 /// Serves an adopted parent until the connection ends, and says how it ended.
-pub(crate) async fn serve(shared: &Arc<Shared>, stream: Stream) -> io::Result<()> {
-    let spawn = Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread;
+pub(crate) async fn serve(
+    shared: &Arc<Shared>,
+    handlers: Vec<Start>,
+    stream: Stream,
+) -> io::Result<()> {
+    let one_thread = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
     let mut driver = Driver {
         shared: Arc::clone(shared),
+        handlers,
+        at: if one_thread { At::Here } else { At::Task },
         stream,
         input: Vec::new(),
         taken: 0,
+        copies: 0,
         gather: None,
+        arrivals: Vec::new(),
+        pool: Pool::default(),
         writing: Queue::default(),
-        spawn,
     };
     poll_fn(|cx| driver.poll(cx)).await
 }
 
 struct Driver {
     shared: Arc<Shared>,
+    /// By the index of their method.
+    handlers: Vec<Start>,
+    /// Where they run: in tasks, so that they run beside each other on other threads. On one
+    /// thread the first poll happens here, and most handlers need no other.
+    at: At,
     stream: Stream,
     /// What was read.
     input: Vec<u8>,
     /// Bytes of it that the session has taken.
     taken: usize,
+    /// Reads whose memory is not lent any more to handlers, since they kept it.
+    copies: usize,
     /// The request whose payload is cut.
     gather: Option<Gather>,
+    /// What was received, to be done.
+    arrivals: Vec<Arrival>,
+    pool: Pool,
     /// Taken from the shared queue, being written.
     writing: Queue,
-    /// Whether handlers get a task at once, so that they run beside each other on other threads.
-    /// On one thread the first poll happens here, and most handlers need no other.
-    spawn: bool,
 }
 
 /// A request whose payload comes in parts.
@@ -133,36 +151,56 @@ impl Driver {
             return Poll::Ready(Ok(Received::End));
         }
         let arrived = gather.bytes.get(before..).unwrap_or(&[]);
-        let (_, arrival) = self.shared.receive(arrived).map_err(io::Error::other)?;
-        if matches!(arrival, Some(Arrival::Part { last: true, .. })) {
+        let (_, outcome) = self.shared.receive(arrived, &mut self.pool, &mut self.arrivals);
+        // Its bytes lie where they belong.
+        if self.arrivals.drain(..).any(|part| matches!(part, Arrival::Part { last: true, .. })) {
             self.finish_gather();
         }
+        outcome.map_err(io::Error::other)?;
         Poll::Ready(Ok(Received::Some))
     }
 
-    /// Hands what was read to the session, and what it finds to the handlers.
+    /// Hands what was read to the session, and what it finds to the handlers. They may keep the
+    /// memory of their payloads; if they do, they get copies for a while.
     fn dispatch(&mut self) -> io::Result<()> {
         let input = core::mem::take(&mut self.input);
-        let mut taken = self.taken;
-        let outcome = loop {
-            match self.shared.receive(input.get(taken..).unwrap_or(&[])) {
-                Ok((used, arrival)) => {
-                    taken += used;
-                    let Some(arrival) = arrival else { break Ok(()) };
-                    self.handle(arrival);
-                }
-                Err(error) => break Err(io::Error::other(error)),
-            }
-        };
-        self.input = input;
-        self.taken = taken;
+        if input.len() < SHARED_LEN_MIN || self.copies > 0 {
+            self.copies = self.copies.saturating_sub(1);
+            let outcome = self.take(&input, None);
+            self.input = input;
+            return outcome;
+        }
+        let mut chunk = Bytes::from(input);
+        let outcome = self.take(&chunk, Some(&chunk));
+        chunk.advance(core::mem::take(&mut self.taken));
+        self.input = Vec::from(chunk);
+        if self.input.capacity() < READ_LEN {
+            self.copies = COPIES;
+        }
         outcome
     }
 
-    fn handle(&mut self, arrival: Arrival<'_>) {
+    fn take(&mut self, input: &[u8], chunk: Option<&Bytes>) -> io::Result<()> {
+        let mut arrivals = core::mem::take(&mut self.arrivals);
+        let mut more = Ok(true);
+        while let Ok(true) = more {
+            let rest = input.get(self.taken..).unwrap_or(&[]);
+            let (used, outcome) = self.shared.receive(rest, &mut self.pool, &mut arrivals);
+            for arrival in arrivals.drain(..) {
+                self.handle(arrival, rest, chunk);
+            }
+            self.taken += used;
+            more = outcome;
+        }
+        self.arrivals = arrivals;
+        more.map(drop).map_err(io::Error::other)
+    }
+
+    fn handle(&mut self, arrival: Arrival, input: &[u8], chunk: Option<&Bytes>) {
         match arrival {
             Arrival::Whole { call, method, payload } => {
-                self.start(call, method, Incoming::Borrowed(payload));
+                let bytes = input.get(payload).unwrap_or(&[]);
+                self.start(call, method, Incoming::Borrowed { bytes, chunk });
             }
             Arrival::Start { call, method, len } => {
                 self.gather = Some(Gather { call, method, len, bytes: Vec::new() });
@@ -170,14 +208,13 @@ impl Driver {
             Arrival::Part { bytes, last } => {
                 if let Some(gather) = &mut self.gather {
                     gather.reserve();
-                    gather.bytes.extend_from_slice(bytes);
+                    gather.bytes.extend_from_slice(input.get(bytes).unwrap_or(&[]));
                 }
                 if last {
                     self.finish_gather();
                 }
             }
-            Arrival::Abort { call } => call.abort(),
-            Arrival::Handled => {}
+            Arrival::Abort(abort) => abort.abort(),
         }
     }
 
@@ -189,23 +226,18 @@ impl Driver {
     }
 
     /// Runs a handler. What it does wrong costs its own request only.
-    fn start(&self, call: Arc<Call>, method: usize, payload: Incoming<'_>) {
-        let Some(handler) = self.shared.plan.handlers.get(method) else { return };
-        let run = AssertUnwindSafe(|| (handler.start)(payload, &call));
-        let mut running = match catch_unwind(run) {
-            Ok(Ok(Started::Running(running))) => running,
-            Ok(Ok(Started::Done)) => return,
-            Ok(Err(text)) => return reject(&call, &text),
-            Err(_) => return reject(&call, "the handler panicked"),
-        };
-        if !self.spawn {
-            let mut nobody = Context::from_waker(Waker::noop());
-            if running.as_mut().poll(&mut nobody).is_ready() {
-                return;
+    fn start(&mut self, call: Arc<Call>, method: usize, payload: Incoming<'_>) {
+        let Some(start) = self.handlers.get_mut(method) else { return };
+        let (handle, at) = (call.handle, self.at);
+        match catch_unwind(AssertUnwindSafe(|| start(call, payload, at))) {
+            Ok(Started::Ended(call)) => self.pool.put(call),
+            Ok(Started::Running(mut running)) => {
+                let task = tokio::spawn(poll_fn(move |cx| running.as_mut().poll(cx).map(drop)));
+                self.shared.watch_task(handle, task.abort_handle());
             }
+            // The parent was told of a panic.
+            Ok(Started::HandedOn) | Err(_) => {}
         }
-        let task = tokio::spawn(running);
-        self.shared.watch_task(&call, task.abort_handle());
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -246,11 +278,4 @@ impl Driver {
 enum Received {
     Some,
     End,
-}
-
-/// The error answer to a request that no handler took.
-fn reject(call: &Call, text: &str) {
-    if call.fail_now(&Failure::text(text)).is_err() {
-        call.finish_unanswered();
-    }
 }

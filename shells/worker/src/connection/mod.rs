@@ -8,12 +8,13 @@ mod call;
 mod driver;
 mod outgoing;
 mod shared;
+mod state;
 
 pub(crate) use outgoing::Outgoing;
 #[cfg(all(test, feature = "arrow"))]
 pub(crate) use outgoing::Scratch;
 
 pub(crate) use adopt::adopt;
-pub(crate) use call::{Call, Frame};
+pub(crate) use call::{Abort, Call, Frame};
 pub(crate) use driver::serve;
 pub(crate) use shared::{Plan, Shared, locked};

@@ -13,6 +13,9 @@ const SPAN_LEN_MIN: usize = 8 * 1024;
 /// Bytes in a block before the next one is begun.
 const BLOCK_LEN: usize = 32 * 1024;
 
+/// Blocks whose memory is kept for the next ones.
+const SPARE_MAX: usize = 4;
+
 /// Buffers that one vectored write names at most.
 pub(crate) const SLICES_MAX: usize = 64;
 
@@ -76,6 +79,22 @@ impl Scratch {
     }
 }
 
+/// A frame's payload on its way to the queue.
+#[derive(Debug)]
+pub(crate) enum Payload<'a> {
+    Encoded(&'a mut Scratch),
+    Whole(&'a Bytes),
+}
+
+impl Payload<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Encoded(scratch) => scratch.len(),
+            Self::Whole(bytes) => bytes.len(),
+        }
+    }
+}
+
 thread_local! {
     static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::new()) };
 }
@@ -98,8 +117,8 @@ pub(crate) struct Queue {
     pieces: VecDeque<Piece>,
     /// Bytes of the first piece that are written.
     written: usize,
-    /// Memory for the next block.
-    spare: Option<Vec<u8>>,
+    /// Memory for the next blocks.
+    spare: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -121,8 +140,17 @@ impl Queue {
     }
 
     /// Appends a frame: its header, then the payload.
-    pub(crate) fn push(&mut self, head: &[u8], payload: &mut Scratch) {
-        self.extend(head);
+    pub(crate) fn push(&mut self, head: &[u8], payload: Payload<'_>) {
+        let block = self.block();
+        block.extend_from_slice(head);
+        match payload {
+            Payload::Whole(bytes) if bytes.len() < SPAN_LEN_MIN => block.extend_from_slice(bytes),
+            Payload::Whole(bytes) => self.pieces.push_back(Piece::Span(bytes.clone())),
+            Payload::Encoded(scratch) => self.push_encoded(scratch),
+        }
+    }
+
+    fn push_encoded(&mut self, payload: &mut Scratch) {
         let mut done = 0;
         for (at, span) in payload.spans.drain(..) {
             self.extend(&payload.inline[done..at]);
@@ -159,10 +187,12 @@ impl Queue {
             }
             len -= left;
             self.written = 0;
-            if let Some(Piece::Block(block)) = self.pieces.pop_front()
+            if let Some(Piece::Block(mut block)) = self.pieces.pop_front()
                 && block.capacity() <= 2 * BLOCK_LEN
+                && self.spare.len() < SPARE_MAX
             {
-                self.spare = Some(block);
+                block.clear();
+                self.spare.push(block);
             }
         }
     }
@@ -172,23 +202,26 @@ impl Queue {
     pub(crate) fn refill(&mut self, other: &mut Self) {
         debug_assert!(self.is_empty());
         mem::swap(self, other);
-        if self.spare.is_some() {
-            mem::swap(&mut self.spare, &mut other.spare);
-        }
+        other.spare.append(&mut self.spare);
+        other.spare.truncate(SPARE_MAX);
     }
 
     fn extend(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
+        if !bytes.is_empty() {
+            self.block().extend_from_slice(bytes);
+        }
+    }
+
+    /// The block that takes the next bytes.
+    fn block(&mut self) -> &mut Vec<u8> {
+        let open = |piece: &Piece| matches!(piece, Piece::Block(block) if block.len() < BLOCK_LEN);
+        if !self.pieces.back().is_some_and(open) {
+            let block = self.spare.pop().unwrap_or_default();
+            self.pieces.push_back(Piece::Block(block));
         }
         match self.pieces.back_mut() {
-            Some(Piece::Block(block)) if block.len() < BLOCK_LEN => block.extend_from_slice(bytes),
-            Some(Piece::Block(_) | Piece::Span(_)) | None => {
-                let mut block = self.spare.take().unwrap_or_default();
-                block.clear();
-                block.extend_from_slice(bytes);
-                self.pieces.push_back(Piece::Block(block));
-            }
+            Some(Piece::Block(block)) => block,
+            Some(Piece::Span(_)) | None => unreachable!("a block was put there"),
         }
     }
 }
@@ -233,12 +266,16 @@ mod tests {
     fn bytes_come_out_as_they_went_in() {
         for step in [1, 7, 4096, usize::MAX] {
             let mut queue = Queue::default();
-            queue.push(b"head", &mut payload(b"abcd", &[(2, SPAN_LEN_MIN)]));
-            queue.push(b"tail", &mut Scratch::default());
-            queue.push(b"big", &mut payload(&vec![b'i'; SPAN_LEN_MIN], &[]));
+            queue.push(b"head", Payload::Encoded(&mut payload(b"abcd", &[(2, SPAN_LEN_MIN)])));
+            queue.push(b"tail", Payload::Encoded(&mut Scratch::default()));
+            queue.push(b"small", Payload::Whole(&Bytes::from_static(b"raw")));
+            queue.push(b"large", Payload::Whole(&Bytes::from(vec![b'r'; SPAN_LEN_MIN])));
+            queue.push(b"big", Payload::Encoded(&mut payload(&vec![b'i'; SPAN_LEN_MIN], &[])));
             let mut expected = b"headab".to_vec();
             expected.extend(vec![b's'; SPAN_LEN_MIN]);
-            expected.extend(b"cdtailbig");
+            expected.extend(b"cdtailsmallrawlarge");
+            expected.extend(vec![b'r'; SPAN_LEN_MIN]);
+            expected.extend(b"big");
             expected.extend(vec![b'i'; SPAN_LEN_MIN]);
             assert_eq!(drain(&mut queue, step), expected);
         }

@@ -5,25 +5,21 @@ use core::task::Waker;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use forebay_core_frame::Loan;
-use forebay_core_procwire::child::{
-    self, CallEntry, ChildSession, Config, Event, Method, Reply, Storage,
-};
-use forebay_core_procwire::{Body, EventId, MaxPayload, PeerError, SendError, Transmit};
+use forebay_core_procwire::child::{self, CallEntry, ChildSession, Config, Method, Reply, Storage};
+use forebay_core_procwire::{Body, EventId, MaxPayload, PeerError, SendError};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::builder::{Builder, Limits};
 use crate::client::Shutdown;
 use crate::codec::BrokenText;
-use crate::connection::call::Call;
-use crate::connection::outgoing::{Outgoing, Queue, Scratch, with_scratch};
-use crate::error::{Error, Failure};
-use crate::handler::Handler;
+use crate::connection::call::{Abort, Call, Pool};
+use crate::connection::outgoing::{Outgoing, Payload, Queue, with_scratch};
+use crate::connection::state::{Arrival, NO_PAYLOAD, QUEUED_HIGH, SLOTS, State};
+use crate::error::Error;
+use crate::handler::{Kind, Start};
 use crate::payload::IntoPayload;
 use crate::socket::SocketFile;
-
-/// Bytes that wait to be written at which handlers begin to wait.
-const QUEUED_HIGH: usize = 256 * 1024;
 
 /// Bytes left at which they go on.
 const QUEUED_LOW: usize = 128 * 1024;
@@ -31,13 +27,10 @@ const QUEUED_LOW: usize = 128 * 1024;
 /// Calls that do not count (parts of HTTP bodies) and may be open beside those that do.
 const FREE_CALLS: usize = 2048;
 
-/// Header slots. A slot's bytes are copied to the queue and given back at once.
-const SLOTS: usize = 4;
-
 /// What a worker offers, as it runs.
 pub(crate) struct Plan {
     pub(crate) names: Vec<String>,
-    pub(crate) handlers: Vec<Handler>,
+    pub(crate) kinds: Vec<Kind>,
     pub(crate) events: Vec<String>,
     pub(crate) broken_text: BrokenText,
     pub(crate) limits: Limits,
@@ -68,46 +61,6 @@ pub(crate) enum Phase {
     Ended(Shutdown),
 }
 
-type Session = ChildSession<Vec<Method>, Vec<CallEntry>, [Loan; SLOTS]>;
-
-struct State {
-    session: Session,
-    slots: Vec<u8>,
-    queue: Queue,
-    /// Bytes in `queue` and in what the driver took of it.
-    queued: usize,
-    /// Tasks that wait in [`Shared::room`].
-    waiting: usize,
-    connected: bool,
-    draining: bool,
-    /// The driver, while it sleeps with nothing to write.
-    driver: Option<Waker>,
-    /// By the place of their handle.
-    calls: Vec<Option<Running>>,
-    /// Payload bytes of all calls.
-    held: usize,
-}
-
-/// A call and the task that runs it.
-struct Running {
-    call: Arc<Call>,
-    task: Option<AbortHandle>,
-}
-
-/// A call that was admitted, or what the driver has to do instead.
-pub(crate) enum Arrival<'i> {
-    /// Start the handler with this payload.
-    Whole { call: Arc<Call>, method: usize, payload: &'i [u8] },
-    /// Gather `len` bytes, then start the handler.
-    Start { call: Arc<Call>, method: usize, len: usize },
-    /// More of what is gathered.
-    Part { bytes: &'i [u8], last: bool },
-    /// Tell the handler.
-    Abort { call: Arc<Call> },
-    /// Everything was done here.
-    Handled,
-}
-
 /// A mutex holds no invariant that a panic between two statements could break: every change is
 /// complete before code of others runs.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -115,16 +68,19 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(builder: Builder) -> Arc<Self> {
+    /// What the driver shares with others, and what only it calls.
+    pub(crate) fn new(builder: Builder) -> (Arc<Self>, Vec<Start>) {
         let Builder { methods, events, broken_text, limits } = builder;
-        let table: Vec<Method> = methods
+        let (mut names, mut kinds, mut handlers) = (Vec::new(), Vec::new(), Vec::new());
+        for method in methods {
+            names.push(method.name);
+            kinds.push(method.handler.kind);
+            handlers.push(method.handler.start);
+        }
+        let table: Vec<Method> = kinds
             .iter()
-            .map(|method| Method {
-                response: method.handler.response,
-                counted: method.handler.counted,
-            })
+            .map(|kind: &Kind| Method { response: kind.response, counted: kind.counted })
             .collect();
-        let (names, handlers) = methods.into_iter().map(|m| (m.name, m.handler)).unzip();
         let free = if table.iter().all(|method| method.counted) { 0 } else { FREE_CALLS };
         let calls = vec![CallEntry::default(); limits.max_concurrency.saturating_add(free)];
         let config = Config {
@@ -135,33 +91,51 @@ impl Shared {
         let loans = [Loan::default(); SLOTS];
         let session = ChildSession::new(config, Storage { methods: table, calls, loans });
         let slots = vec![0; session.slots_len()];
-        Arc::new(Self {
-            plan: Plan { names, handlers, events, broken_text, limits },
+        let shared = Self {
+            plan: Plan { names, kinds, events, broken_text, limits },
             state: Mutex::new(State::new(session, slots)),
             full: AtomicBool::new(false),
             room: Notify::new(),
             phase: watch::Sender::new(Phase::Listening),
             file: Mutex::new(None),
-        })
+        };
+        (Arc::new(shared), handlers)
     }
 
     pub(crate) fn method_name(&self, index: usize) -> &str {
         self.plan.names.get(index).map_or("", String::as_str)
     }
 
-    /// Takes one event from the front of `input`; returns the bytes it used.
+    /// Takes events from the front of `input`, several at a time where their order allows it;
+    /// returns the bytes they used, and whether there is more to take once the arrivals are done.
     ///
     /// # Errors
-    /// The parent broke the protocol.
-    pub(crate) fn receive<'i>(
+    /// The parent broke the protocol, behind what arrived.
+    pub(crate) fn receive(
         self: &Arc<Self>,
-        input: &'i [u8],
-    ) -> Result<(usize, Option<Arrival<'i>>), PeerError> {
+        input: &[u8],
+        pool: &mut Pool,
+        arrivals: &mut Vec<Arrival>,
+    ) -> (usize, Result<bool, PeerError>) {
         let mut state = locked(&self.state);
-        let step = state.session.handle_bytes(input)?;
-        let arrival = step.event.map(|event| state.arrive(self, event));
+        state.asleep = false;
+        let mut used = 0;
+        let outcome = loop {
+            let rest = input.get(used..).unwrap_or(&[]);
+            match state.session.handle_bytes(rest) {
+                Ok(step) => {
+                    used += step.used;
+                    let Some(event) = step.event else { break Ok(false) };
+                    arrivals.extend(state.arrive(self, pool, event, used));
+                }
+                Err(error) => break Err(error),
+            }
+            if state.ends_batch(&self.plan.limits, arrivals, input.len() - used) {
+                break Ok(true);
+            }
+        };
         state.take_refusals();
-        Ok((step.used, arrival))
+        (used, outcome)
     }
 
     /// Whether another event can be taken; if not, the peer does not read its answers.
@@ -170,11 +144,8 @@ impl Shared {
     }
 
     /// Keeps the task that runs a call, so that it can be ended with the connection.
-    pub(crate) fn watch_task(&self, call: &Call, task: AbortHandle) {
-        let mut state = locked(&self.state);
-        if let Some(Some(running)) = state.calls.get_mut(call.handle.index())
-            && running.call.handle == call.handle
-        {
+    pub(crate) fn watch_task(&self, handle: child::Call, task: AbortHandle) {
+        if let Some(running) = locked(&self.state).running(handle) {
             running.task = Some(task);
         }
     }
@@ -184,16 +155,16 @@ impl Shared {
         &self,
         call: &Call,
         reply: Reply,
-        payload: &mut Scratch,
+        payload: Payload<'_>,
     ) -> Result<(), Error> {
         let body = Body::span(u32::try_from(payload.len()).map_err(|_| Error::TooLong)?);
         let mut guard = locked(&self.state);
         let state = &mut *guard;
         let sent = state.session.send(call.handle, reply, body, &mut state.slots);
         let ended = matches!(sent, Ok(_) | Err(SendError::Aborted)) && reply != Reply::Chunk;
-        let gone = if ended { state.forget(call) } else { None };
+        let task = if ended { state.forget(call.handle) } else { None };
         if ended {
-            call.ended.store(true, Ordering::Release);
+            call.set_ended();
         }
         let result = match sent {
             Ok(transmit) => {
@@ -203,21 +174,21 @@ impl Shared {
             Err(error) => Err(refusal(error, call)),
         };
         self.wake(guard);
-        drop(gone);
+        drop(task);
         result
     }
 
     /// The last context of a call is gone.
-    pub(crate) fn close(&self, call: &Call) {
+    pub(crate) fn close(&self, call: child::Call) {
         let mut guard = locked(&self.state);
         let state = &mut *guard;
-        let closed = state.session.close(call.handle, &mut state.slots);
-        let gone = state.forget(call);
+        let closed = state.session.close(call, &mut state.slots);
+        let task = state.forget(call);
         if let Ok(Some(transmit)) = closed {
-            state.push(transmit, &mut Scratch::default());
+            state.push(transmit, Payload::Whole(&NO_PAYLOAD));
         }
         self.wake(guard);
-        drop(gone);
+        drop(task);
     }
 
     /// See [`Client::emit`](crate::Client::emit).
@@ -243,7 +214,7 @@ impl Shared {
                 SendError::NotConnected => Error::Closed,
                 _ => Error::UnknownEvent,
             })?;
-            state.push(transmit, scratch);
+            state.push(transmit, Payload::Encoded(scratch));
             self.wake(guard);
             Ok(())
         })
@@ -251,9 +222,12 @@ impl Shared {
 
     /// Waits until the queue has room for another frame, after those who came before.
     pub(crate) async fn room(&self) {
-        if !self.full.load(Ordering::Relaxed) {
-            return;
+        if self.full.load(Ordering::Relaxed) {
+            self.wait_for_room().await;
         }
+    }
+
+    async fn wait_for_room(&self) {
         {
             let mut state = locked(&self.state);
             if !state.is_full() {
@@ -280,7 +254,7 @@ impl Shared {
         if more {
             writing.refill(&mut state.queue);
         } else {
-            state.driver = Some(waker.clone());
+            state.sleep(waker);
         }
         self.unlock(state);
         more
@@ -315,25 +289,25 @@ impl Shared {
         while state.session.poll_lost().is_some() {}
         state.queue.clear();
         state.queued = 0;
-        let calls: Vec<Arc<Call>> =
-            state.calls.iter().flatten().map(|running| Arc::clone(&running.call)).collect();
+        let live = state.calls.iter().filter(|running| running.live);
+        let live: Vec<Arc<Abort>> = live.map(|running| Arc::clone(&running.abort)).collect();
         self.full.store(false, Ordering::Relaxed);
         drop(guard);
-        calls.iter().for_each(|call| call.abort());
+        live.iter().for_each(|call| call.abort());
         self.room.notify_waiters();
     }
 
     /// Ends the tasks that did not end by themselves.
     pub(crate) fn abort_tasks(&self) {
-        let calls = core::mem::take(&mut locked(&self.state).calls);
-        for task in calls.into_iter().flatten().filter_map(|running| running.task) {
+        let calls = locked(&self.state).take_calls();
+        for task in calls.into_iter().filter_map(|running| running.task) {
             task.abort();
         }
     }
 
     /// Whether a handler still runs.
     pub(crate) fn is_busy(&self) -> bool {
-        locked(&self.state).calls.iter().any(Option::is_some)
+        locked(&self.state).live > 0
     }
 
     /// The file is removed with [`remove_socket`](Self::remove_socket), at the latest when the
@@ -374,7 +348,7 @@ impl Shared {
     pub(crate) fn drain(&self) {
         let mut guard = locked(&self.state);
         guard.draining = true;
-        let idle = guard.calls.iter().all(Option::is_none) && guard.queued == 0;
+        let idle = guard.live == 0 && guard.queued == 0;
         drop(guard);
         if idle {
             self.stop(Shutdown::Local);
@@ -384,7 +358,7 @@ impl Shared {
     /// Whether the worker was told to end and has nothing left to do.
     pub(crate) fn is_drained(&self) -> bool {
         let state = locked(&self.state);
-        state.draining && state.queued == 0 && state.calls.iter().all(Option::is_none)
+        state.draining && state.queued == 0 && state.live == 0
     }
 
     /// Returns when the worker is to stop.
@@ -414,8 +388,8 @@ impl Shared {
 
     /// Unlocks, and wakes the driver if it sleeps and has something to do now.
     fn wake(&self, mut state: MutexGuard<'_, State>) {
-        let work = !state.queue.is_empty() || state.draining;
-        let waker = if work { state.driver.take() } else { None };
+        let wake = state.asleep && (!state.queue.is_empty() || state.draining);
+        let waker = if wake { state.wake() } else { None };
         self.unlock(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -429,120 +403,6 @@ impl Shared {
         drop(state);
         if go_on {
             self.room.notify_one();
-        }
-    }
-}
-
-impl State {
-    fn new(session: Session, slots: Vec<u8>) -> Self {
-        Self {
-            session,
-            slots,
-            queue: Queue::default(),
-            queued: 0,
-            waiting: 0,
-            connected: false,
-            draining: false,
-            driver: None,
-            calls: Vec::new(),
-            held: 0,
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.waiting > 0 || self.queued >= QUEUED_HIGH
-    }
-
-    fn arrive<'i>(&mut self, shared: &Arc<Shared>, event: Event<'i>) -> Arrival<'i> {
-        match event {
-            Event::Request { call, method, payload } => {
-                let method = usize::from(method.value() - 1);
-                match self.admit(shared, call, method, payload.len()) {
-                    Some(call) => Arrival::Whole { call, method, payload },
-                    None => Arrival::Handled,
-                }
-            }
-            Event::Start { call, method, payload_len } => {
-                let method = usize::from(method.value() - 1);
-                let len = usize::try_from(payload_len).unwrap_or(usize::MAX);
-                match self.admit(shared, call, method, len) {
-                    Some(call) => Arrival::Start { call, method, len },
-                    None => Arrival::Handled,
-                }
-            }
-            Event::Part { bytes, last, .. } => Arrival::Part { bytes, last },
-            Event::Abort { call } => match self.calls.get(call.index()) {
-                Some(Some(running)) => Arrival::Abort { call: Arc::clone(&running.call) },
-                Some(None) | None => Arrival::Handled,
-            },
-            Event::Refused { .. } => Arrival::Handled,
-        }
-    }
-
-    /// Takes a call in, or answers it with an error when it would hold too much.
-    fn admit(
-        &mut self,
-        shared: &Arc<Shared>,
-        handle: child::Call,
-        method: usize,
-        len: usize,
-    ) -> Option<Arc<Call>> {
-        let limits = &shared.plan.limits;
-        let counted = shared.plan.handlers.get(method).is_some_and(|handler| handler.counted);
-        let over = self.held > 0 && self.held.saturating_add(len) > limits.max_request_bytes;
-        if counted && (over || self.draining) {
-            let text = if over { "too many request bytes held" } else { "the worker is draining" };
-            self.refuse(handle, &Failure::text(text));
-            return None;
-        }
-        let held = if counted { len } else { 0 };
-        let request = self.session.request(handle);
-        let call = Arc::new(Call::new(shared, handle, method, request, held));
-        self.held += held;
-        let index = handle.index();
-        if self.calls.len() <= index {
-            self.calls.resize_with(index + 1, || None);
-        }
-        self.calls[index] = Some(Running { call: Arc::clone(&call), task: None });
-        Some(call)
-    }
-
-    fn refuse(&mut self, handle: child::Call, failure: &Failure) {
-        with_scratch(|scratch| {
-            Outgoing::new(scratch).inline().extend_from_slice(failure.payload());
-            let body = Body::span(u32::try_from(scratch.len()).unwrap_or(0));
-            match self.session.send(handle, Reply::Error, body, &mut self.slots) {
-                Ok(transmit) => self.push(transmit, scratch),
-                // A call that expects no answer: it only ends.
-                Err(_) => drop(self.session.close(handle, &mut self.slots)),
-            }
-        });
-    }
-
-    /// The call has ended for the parent; returns what must be dropped outside the lock.
-    fn forget(&mut self, call: &Call) -> Option<Running> {
-        let place = self.calls.get_mut(call.handle.index())?;
-        if place.as_ref().is_some_and(|running| running.call.handle == call.handle) {
-            self.held -= call.held;
-            return place.take();
-        }
-        None
-    }
-
-    /// Appends a frame to the queue. Its slot is free again at once.
-    fn push(&mut self, transmit: Transmit, payload: &mut Scratch) {
-        let head = transmit.head(&self.slots);
-        self.queued += head.len() + payload.len();
-        self.queue.push(head, payload);
-        // It was lent a moment ago.
-        let _ = self.session.handle_sent(transmit.slot);
-    }
-
-    /// Moves what the session has to say by itself to the queue, as far as that has room.
-    fn take_refusals(&mut self) {
-        while self.queued < 2 * QUEUED_HIGH {
-            let Some(transmit) = self.session.poll_transmit(&mut self.slots) else { return };
-            self.push(transmit, &mut Scratch::default());
         }
     }
 }

@@ -2,22 +2,18 @@
 
 use core::fmt;
 use core::future::{Future, poll_fn};
-use core::panic::AssertUnwindSafe;
-use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use forebay_core_procwire::ResponseType;
 use forebay_core_procwire::child::Reply;
 
-use crate::answer::IntoAnswer;
 use crate::client::Client;
 use crate::connection::Call;
-use crate::context::{Ack, CancellationToken, RequestContext, Silent, Streamed};
+use crate::context::{Ack, CancellationToken, RequestContext, Streamed};
 use crate::error::{Error, Failure};
-use crate::handler::{self, Handler, Started};
+use crate::handler::{self, At, Handler, Kind, Place, Reporter, Start, Started};
 use crate::http::body::Body;
 use crate::http::open::{OpenCall, OpenCalls};
 use crate::http::request::HttpRequest;
@@ -112,6 +108,7 @@ impl HttpContext {
     /// As [`respond`](Self::respond).
     pub async fn start(&self, head: HttpHead) -> Result<BodyWriter, Error> {
         self.context.room().await;
+        self.open.expect_grants();
         self.send(|out| wire::encode_head(head.status(), head.fields(), &Bytes::new(), out))?;
         let discard = self.head_only || !has_body(head.status());
         Ok(BodyWriter { http: self.clone(), discard })
@@ -233,97 +230,86 @@ where
 {
     let open = OpenCalls::default();
     let (parts, grants) = (open.clone(), open.clone());
-    let free = |response, start: handler::Start| Handler { response, counted: false, start };
+    let method = |response, counted, start| Handler { kind: Kind { response, counted }, start };
+    let take_part = move |call, payload: Incoming<'_>, _| take_part(&parts, call, payload);
+    let take_grant = move |call, payload: Incoming<'_>, _| take_grant(&grants, call, payload);
     [
-        (
-            "http",
-            Handler {
-                response: ResponseType::Stream,
-                counted: true,
-                start: Box::new(move |payload, call| start(&handler, &open, payload, call)),
-            },
-        ),
-        ("http.body", free(ResponseType::Ack, Box::new(move |p, call| take_part(&parts, p, call)))),
-        (
-            "http.grant",
-            free(ResponseType::None, Box::new(move |p, call| take_grant(&grants, p, call))),
-        ),
+        ("http", method(ResponseType::Stream, true, serve(handler, open))),
+        ("http.body", method(ResponseType::Ack, false, Box::new(take_part))),
+        ("http.grant", method(ResponseType::None, false, Box::new(take_grant))),
     ]
 }
 
-fn start<F, Fut>(
-    handler: &F,
-    open: &OpenCalls,
-    payload: Incoming<'_>,
-    call: &Arc<Call>,
-) -> Result<Started, String>
+fn serve<F, Fut>(handler: F, open: OpenCalls) -> Start
 where
-    F: Fn(HttpRequest, HttpContext) -> Fut,
+    F: Fn(HttpRequest, HttpContext) -> Fut + Send + 'static,
     Fut: Future<Output: IntoHttpAnswer> + Send + 'static,
 {
-    let message = wire::parse_call(payload.into_bytes()).map_err(|error| error.to_string())?;
-    let streamed = matches!(message.body, BodyForm::Follows { .. });
-    let open = open.add(call, message.window, streamed);
-    let body = match message.body {
-        BodyForm::None => Body::empty(),
-        BodyForm::Inline(bytes) => Body::whole(bytes),
-        BodyForm::Follows { len } => Body::parts(Arc::clone(&open), len),
-    };
-    let context = RequestContext::<Streamed>::first(Arc::clone(call));
-    let head_only = message.head.method() == "HEAD";
-    let http = HttpContext { context: context.clone(), open, head_only };
-    let request = HttpRequest::new(message.head, body);
-    let run = AssertUnwindSafe(|| handler(request, http.clone()));
-    Ok(match catch_unwind(run) {
-        Ok(future) => {
-            let answer = async move { HttpAnswer { answer: future.await, http } };
-            Started::Running(Box::pin(handler::run(answer, context)))
-        }
-        Err(_) => Started::Running(Box::pin(handler::panicked(context))),
+    let mut place = Place::new();
+    Box::new(move |call: Arc<Call>, payload: Incoming<'_>, at: At| {
+        let message = match wire::parse_call(payload.into_bytes()) {
+            Ok(message) => message,
+            Err(error) => return handler::reject(call, &error.to_string()),
+        };
+        let head_only = message.head.method() == "HEAD";
+        let (open, body) = match message.body {
+            BodyForm::None => (open.add(&call, message.window), Body::empty()),
+            BodyForm::Inline(bytes) => (open.add(&call, message.window), Body::whole(bytes)),
+            BodyForm::Follows { len } => {
+                let open = open.add(&call, message.window);
+                open.expect_parts(&call);
+                (Arc::clone(&open), Body::parts(open, len))
+            }
+        };
+        let http = HttpContext { context: RequestContext::new(call), open, head_only };
+        let future = {
+            let _reporter = Reporter(http.context.call());
+            handler(HttpRequest::new(message.head, body), http.clone())
+        };
+        place.run(run(future, http), at)
     })
 }
 
-/// What a handler returned, and where it is to go.
-struct HttpAnswer<A> {
-    answer: A,
-    http: HttpContext,
-}
-
-impl<A: IntoHttpAnswer> IntoAnswer<Streamed> for HttpAnswer<A> {
-    fn answer(
-        self,
-        _: &RequestContext<Streamed>,
-    ) -> impl Future<Output = Result<(), Failure>> + Send {
-        let answer = self.answer.into_http_answer();
-        let http = self.http;
-        let respond: Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>> =
-            Box::pin(async move {
-                match answer? {
-                    Some(response) => http.respond(response).await.map_err(Failure::from),
-                    None => Ok(()),
-                }
-            });
-        respond
+/// Runs a handler to its end and sends what it returned.
+async fn run<Fut>(future: Fut, http: HttpContext) -> Arc<Call>
+where
+    Fut: Future<Output: IntoHttpAnswer> + Send,
+{
+    let reporter = Reporter(http.context.call());
+    let sent = match future.await.into_http_answer() {
+        Ok(Some(response)) => http.respond(response).await.map_err(Failure::from),
+        Ok(None) => Ok(()),
+        Err(failure) => Err(failure),
+    };
+    if let Err(failure) = sent {
+        // What the handler sent before stands; then there is nothing to add.
+        let _ = http.context.fail_with(failure).await;
     }
+    drop(reporter);
+    http.context.into_call()
 }
 
-fn take_part(open: &OpenCalls, payload: Incoming<'_>, call: &Arc<Call>) -> Result<Started, String> {
-    let part = wire::parse_part(payload).map_err(|error| error.to_string())?;
-    let target = open.find(part.request).ok_or("no such call, or its body is not wanted")?;
-    target.upload.receive(part, RequestContext::<Ack>::first(Arc::clone(call)));
-    Ok(Started::Done)
+fn take_part(open: &OpenCalls, call: Arc<Call>, payload: Incoming<'_>) -> Started {
+    let part = match wire::parse_part(payload) {
+        Ok(part) => part,
+        Err(error) => return handler::reject(call, &error.to_string()),
+    };
+    let Some(target) = open.find(part.request) else {
+        return handler::reject(call, "no such call, or its body is not wanted");
+    };
+    target.upload.receive(part, RequestContext::<Ack>::new(call));
+    Started::HandedOn
 }
 
-fn take_grant(
-    open: &OpenCalls,
-    payload: Incoming<'_>,
-    call: &Arc<Call>,
-) -> Result<Started, String> {
-    let _context = RequestContext::<Silent>::first(Arc::clone(call));
-    let (request, amount) = wire::parse_grant(payload).map_err(|error| error.to_string())?;
-    // A grant for a call that has ended is normal.
-    if let Some(target) = open.find(request) {
-        target.download.grant(amount);
+fn take_grant(open: &OpenCalls, call: Arc<Call>, payload: Incoming<'_>) -> Started {
+    match wire::parse_grant(payload) {
+        Ok((request, amount)) => {
+            // A grant for a call that has ended is normal.
+            if let Some(target) = open.find(request) {
+                target.download.grant(amount);
+            }
+            Started::Ended(call)
+        }
+        Err(error) => handler::reject(call, &error.to_string()),
     }
-    Ok(Started::Done)
 }

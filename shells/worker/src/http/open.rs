@@ -1,14 +1,15 @@
 //! Calls whose body still comes or whose response waits for room, by request id.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use bytes::{Bytes, BytesMut};
 use forebay_core_flow::Credit;
 use forebay_core_procwire::child::Reply;
 
-use crate::connection::{Call, locked};
+use crate::connection::{Abort, Call, locked};
 use crate::context::{Ack, RequestContext};
 use crate::error::Failure;
 use crate::http::body::BodyError;
@@ -30,28 +31,30 @@ pub(crate) struct OpenCalls {
     calls: Arc<Mutex<HashMap<u32, Weak<OpenCall>>>>,
 }
 
-/// One call's two directions. Found as long as somebody reads the body or answers.
+/// One call's two directions. Found, once something is expected for it, as long as somebody reads
+/// the body or answers.
 pub(crate) struct OpenCall {
     pub(crate) upload: Upload,
     pub(crate) download: Download,
-    call: Arc<Call>,
+    /// Given up; nobody asks but a reader of parts.
+    abort: OnceLock<Arc<Abort>>,
+    request: u32,
+    is_listed: AtomicBool,
     calls: OpenCalls,
 }
 
 impl OpenCalls {
-    /// Adds a call whose response may be `window` bytes ahead; 0 is no window at all.
-    pub(crate) fn add(&self, call: &Arc<Call>, window: u64, streamed: bool) -> Arc<OpenCall> {
+    /// A call whose response may be `window` bytes ahead; 0 is no window at all.
+    pub(crate) fn add(&self, call: &Call, window: u64) -> Arc<OpenCall> {
         let credit = (window > 0).then(|| Credit::new(window));
-        let open = Arc::new(OpenCall {
+        Arc::new(OpenCall {
             upload: Upload::default(),
             download: Download { state: Mutex::new(Room { credit, waker: None }) },
-            call: Arc::clone(call),
+            abort: OnceLock::new(),
+            request: call.request_id(),
+            is_listed: AtomicBool::new(false),
             calls: self.clone(),
-        });
-        if window > 0 || streamed {
-            locked(&self.calls).insert(call.request_id(), Arc::downgrade(&open));
-        }
-        open
+        })
     }
 
     pub(crate) fn find(&self, request: u32) -> Option<Arc<OpenCall>> {
@@ -60,20 +63,39 @@ impl OpenCalls {
 }
 
 impl OpenCall {
+    /// The body comes in parts.
+    pub(crate) fn expect_parts(self: &Arc<Self>, call: &Call) {
+        self.abort.get_or_init(|| call.watch());
+        self.list();
+    }
+
+    /// More of the response may follow than there is room for.
+    pub(crate) fn expect_grants(self: &Arc<Self>) {
+        self.list();
+    }
+
+    fn list(self: &Arc<Self>) {
+        if !self.is_listed.swap(true, Ordering::Relaxed) {
+            locked(&self.calls.calls).insert(self.request, Arc::downgrade(self));
+        }
+    }
+
     /// The next part of the body, which counts as taken with it.
     pub(crate) fn poll_part(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let aborted = self.call.poll_aborted(cx).is_ready();
+        let aborted = self.abort.get().is_some_and(|abort| abort.poll(cx).is_ready());
         self.upload.poll_part(cx, aborted)
     }
 }
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
+        if !*self.is_listed.get_mut() {
+            return;
+        }
         let mut calls = locked(&self.calls.calls);
-        let id = self.call.request_id();
         // An id may be in use again by now.
-        if calls.get(&id).is_some_and(|open| open.strong_count() == 0) {
-            calls.remove(&id);
+        if calls.get(&self.request).is_some_and(|open| open.strong_count() == 0) {
+            calls.remove(&self.request);
         }
     }
 }

@@ -278,7 +278,7 @@ pub(crate) struct Part {
     pub(crate) trailers: Vec<(String, Bytes)>,
 }
 
-/// Reads a part, without copying data that was gathered.
+/// Reads a part, without copying what can be kept.
 ///
 /// # Errors
 /// It is none.
@@ -299,10 +299,7 @@ pub(crate) fn parse_part(payload: Incoming<'_>) -> Result<Part, ReadError> {
         reader.finish()?;
         (request, offset, last, end - data.len()..end, trailers)
     };
-    let data = match payload {
-        Incoming::Borrowed(bytes) => Bytes::copy_from_slice(bytes.get(data).unwrap_or(&[])),
-        Incoming::Gathered(bytes) => bytes.slice(data),
-    };
+    let data = payload.into_part(data);
     if data.is_empty() && !last {
         return Err(ReadError::Range);
     }

@@ -140,6 +140,28 @@ fn refusals_are_bounded_too() {
     assert!(peak_memory(parent.pid()) < 24 << 20);
 }
 
+/// What handlers hold stays as it came, whatever is read after it.
+#[test]
+fn payloads_that_handlers_keep_are_theirs() {
+    on_each_runtime(|start| {
+        let mut parent = start(&[]);
+        let kept: Vec<(u32, Vec<u8>)> = (0..200_u8)
+            .map(|n| {
+                let payload = vec![n; 300 + 17 * usize::from(n)];
+                (parent.call("later_raw", &payload), payload)
+            })
+            .collect();
+        for n in 0..200_u8 {
+            let payload = vec![!n; 2000];
+            let between = parent.call("echo_raw", &payload);
+            assert_eq!(parent.answer(between), (ResponseKind::Result, payload));
+        }
+        for (request, payload) in kept {
+            assert_eq!(parent.answer(request), (ResponseKind::Result, payload));
+        }
+    });
+}
+
 #[test]
 fn request_bytes_are_bounded() {
     let mut parent = Parent::of_example("everything", &[("MAX_REQUEST_BYTES", "100000")]);

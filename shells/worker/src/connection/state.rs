@@ -1,0 +1,248 @@
+//! What the driver, the handlers and the client handle change, one at a time.
+
+use core::ops::Range;
+use core::task::Waker;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use forebay_core_frame::Loan;
+use forebay_core_procwire::child::{self, CallEntry, ChildSession, Event, Method, Reply};
+use forebay_core_procwire::{Body, Transmit};
+use tokio::task::AbortHandle;
+
+use crate::builder::Limits;
+use crate::connection::call::{Abort, Call, Pool};
+use crate::connection::outgoing::{Payload, Queue};
+use crate::connection::shared::Shared;
+use crate::error::Failure;
+
+/// Bytes that wait to be written at which handlers begin to wait.
+pub(super) const QUEUED_HIGH: usize = 256 * 1024;
+
+/// Header slots. A slot's bytes are copied to the queue and given back at once.
+pub(super) const SLOTS: usize = 4;
+
+/// Requests at most that are taken before the first of them is started.
+const BATCH_MAX: usize = 64;
+
+/// Of a frame that lies in its slot.
+pub(super) static NO_PAYLOAD: Bytes = Bytes::new();
+
+pub(super) type Session = ChildSession<Vec<Method>, Vec<CallEntry>, [Loan; SLOTS]>;
+
+/// What the lock of [`Shared`] protects.
+pub(super) struct State {
+    pub(super) session: Session,
+    pub(super) slots: Vec<u8>,
+    pub(super) queue: Queue,
+    /// Bytes in `queue` and in what the driver took of it.
+    pub(super) queued: usize,
+    /// Tasks that wait in [`Shared::room`].
+    pub(super) waiting: usize,
+    pub(super) connected: bool,
+    pub(super) draining: bool,
+    /// The driver sleeps with nothing to write.
+    pub(super) asleep: bool,
+    pub(super) driver: Option<Waker>,
+    /// By the place of their handle.
+    pub(super) calls: Vec<Running>,
+    /// How many of them have not ended.
+    pub(super) live: usize,
+    /// Payload bytes of all calls.
+    pub(super) held: usize,
+}
+
+/// The newest call of a place.
+pub(super) struct Running {
+    pub(super) handle: child::Call,
+    /// The parent still waits.
+    pub(super) live: bool,
+    /// Bytes of payload that count against the limit until the call ends.
+    pub(super) held: usize,
+    pub(super) abort: Arc<Abort>,
+    pub(super) task: Option<AbortHandle>,
+}
+
+/// What the driver has to do. Ranges are of the input.
+pub(crate) enum Arrival {
+    /// Start the handler with this payload.
+    Whole { call: Arc<Call>, method: usize, payload: Range<usize> },
+    /// Gather `len` bytes, then start the handler.
+    Start { call: Arc<Call>, method: usize, len: usize },
+    /// More of what is gathered.
+    Part { bytes: Range<usize>, last: bool },
+    /// Tell the handler.
+    Abort(Arc<Abort>),
+}
+
+impl State {
+    pub(super) fn new(session: Session, slots: Vec<u8>) -> Self {
+        Self {
+            session,
+            slots,
+            queue: Queue::default(),
+            queued: 0,
+            waiting: 0,
+            connected: false,
+            draining: false,
+            asleep: false,
+            driver: None,
+            calls: Vec::new(),
+            live: 0,
+            held: 0,
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting > 0 || self.queued >= QUEUED_HIGH
+    }
+
+    /// The driver found nothing to write.
+    pub(super) fn sleep(&mut self, waker: &Waker) {
+        self.asleep = true;
+        if !self.driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
+            self.driver = Some(waker.clone());
+        }
+    }
+
+    /// The driver is to look again.
+    pub(super) fn wake(&mut self) -> Option<Waker> {
+        self.asleep = false;
+        self.driver.take()
+    }
+
+    /// What the driver has to do about an event whose bytes end at `end`.
+    pub(super) fn arrive(
+        &mut self,
+        shared: &Arc<Shared>,
+        pool: &mut Pool,
+        event: Event<'_>,
+        end: usize,
+    ) -> Option<Arrival> {
+        match event {
+            Event::Request { call, method, payload } => {
+                let method = usize::from(method.value() - 1);
+                let call = self.admit(shared, pool, call, method, payload.len())?;
+                Some(Arrival::Whole { call, method, payload: end - payload.len()..end })
+            }
+            Event::Start { call, method, payload_len } => {
+                let method = usize::from(method.value() - 1);
+                let len = usize::try_from(payload_len).unwrap_or(usize::MAX);
+                let call = self.admit(shared, pool, call, method, len)?;
+                Some(Arrival::Start { call, method, len })
+            }
+            Event::Part { bytes, last, .. } => {
+                Some(Arrival::Part { bytes: end - bytes.len()..end, last })
+            }
+            Event::Abort { call } => {
+                self.running(call).map(|running| Arrival::Abort(Arc::clone(&running.abort)))
+            }
+            Event::Refused { .. } => {
+                self.take_refusals();
+                None
+            }
+        }
+    }
+
+    /// Whether the driver has to act before the next event: it may change what that one meets.
+    pub(super) fn ends_batch(&self, limits: &Limits, arrivals: &[Arrival], rest: usize) -> bool {
+        let Some(last) = arrivals.last() else { return false };
+        arrivals.len() >= BATCH_MAX
+            || !matches!(last, Arrival::Whole { .. })
+            || self.live >= limits.max_concurrency
+            || self.held.saturating_add(rest) > limits.max_request_bytes
+    }
+
+    /// Takes a call in, or answers it with an error when it would hold too much.
+    fn admit(
+        &mut self,
+        shared: &Arc<Shared>,
+        pool: &mut Pool,
+        handle: child::Call,
+        method: usize,
+        len: usize,
+    ) -> Option<Arc<Call>> {
+        let limits = &shared.plan.limits;
+        let counted = shared.plan.kinds.get(method).is_some_and(|kind| kind.counted);
+        let over = self.held > 0 && self.held.saturating_add(len) > limits.max_request_bytes;
+        if counted && (over || self.draining) {
+            let text = if over { "too many request bytes held" } else { "the worker is draining" };
+            self.refuse(handle, &Failure::text(text));
+            return None;
+        }
+        let held = if counted { len } else { 0 };
+        let call = pool.take(shared, handle, method, self.session.request(handle));
+        self.live += 1;
+        self.held += held;
+        self.keep(handle, held, call.abort());
+        Some(call)
+    }
+
+    /// Notes a new call at its place.
+    fn keep(&mut self, handle: child::Call, held: usize, abort: &Arc<Abort>) {
+        match self.calls.get_mut(handle.index()) {
+            Some(running) => {
+                (running.handle, running.live, running.held) = (handle, true, held);
+                if !Arc::ptr_eq(&running.abort, abort) {
+                    running.abort = Arc::clone(abort);
+                }
+            }
+            // Places are first used in their order.
+            None => {
+                let abort = Arc::clone(abort);
+                self.calls.push(Running { handle, live: true, held, abort, task: None });
+            }
+        }
+    }
+
+    fn refuse(&mut self, handle: child::Call, failure: &Failure) {
+        let payload = Payload::Whole(failure.payload());
+        let body = Body::span(u32::try_from(payload.len()).unwrap_or(0));
+        match self.session.send(handle, Reply::Error, body, &mut self.slots) {
+            Ok(transmit) => self.push(transmit, payload),
+            // A call that expects no answer: it only ends.
+            Err(_) => drop(self.session.close(handle, &mut self.slots)),
+        }
+    }
+
+    /// The call of this handle, until it has ended.
+    pub(super) fn running(&mut self, handle: child::Call) -> Option<&mut Running> {
+        self.calls
+            .get_mut(handle.index())
+            .filter(|running| running.live && running.handle == handle)
+    }
+
+    /// The call has ended for the parent; returns what must be dropped outside the lock.
+    pub(super) fn forget(&mut self, handle: child::Call) -> Option<AbortHandle> {
+        let running = self.running(handle)?;
+        running.live = false;
+        let (held, task) = (running.held, running.task.take());
+        self.live -= 1;
+        self.held -= held;
+        task
+    }
+
+    /// Forgets all calls.
+    pub(super) fn take_calls(&mut self) -> Vec<Running> {
+        self.live = 0;
+        self.held = 0;
+        core::mem::take(&mut self.calls)
+    }
+
+    /// Appends a frame to the queue. Its slot is free again at once.
+    pub(super) fn push(&mut self, transmit: Transmit, payload: Payload<'_>) {
+        let head = transmit.head(&self.slots);
+        self.queued += head.len() + payload.len();
+        self.queue.push(head, payload);
+        // It was lent a moment ago.
+        let _ = self.session.handle_sent(transmit.slot);
+    }
+
+    /// Moves what the session has to say by itself to the queue, as far as that has room.
+    pub(super) fn take_refusals(&mut self) {
+        while self.queued < 2 * QUEUED_HIGH {
+            let Some(transmit) = self.session.poll_transmit(&mut self.slots) else { return };
+            self.push(transmit, Payload::Whole(&NO_PAYLOAD));
+        }
+    }
+}
