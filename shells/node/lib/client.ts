@@ -25,6 +25,8 @@ export class Client extends DispatcherBase implements link.ClientEnd {
   readonly _authority: string;
   /** @internal */
   readonly _isTls: boolean;
+  /** @internal Bytes go out as they are: neither TLS nor HTTP/2 makes something of them. */
+  readonly _isPlain: boolean;
   /** @internal */
   readonly _settings: options.Settings;
   /** @internal */
@@ -61,6 +63,7 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     this._authority = this._url.host;
     this._isTls = this._url.protocol === 'https:';
     this._settings = options.settingsOf(given);
+    this._isPlain = !this._isTls && !this._settings.useH2c && !options.tlsToProxy(given);
     this.given = given;
     // What the engine cannot do is said now, not at the first request.
     options.profileOf(this._url, given);
@@ -176,12 +179,26 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     return { host, hostname, protocol, port, version, servername: null, localAddress };
   }
 
+  /** A tunnel that leads here is told of as one. */
+  private publishTunnel(): void {
+    const via: options.Via | undefined = this.given[options.VIA];
+    if (via?.kind === 'connect') {
+      const path = `${options.hostOf(this._url)}:${options.portOf(this._url)}`;
+      const origin = `${via.tls === null ? 'http' : 'https'}://${via.host}:${via.port}`;
+      const connectParams = { origin, port: via.port, path, headers: { host: this._authority } };
+      channels.proxyConnected.publish({ socket: this._socketInfo, connectParams });
+    }
+  }
+
   _onConnected(info: link.ConnectionInfo): void {
     this._isConnecting = false;
     this._isConnected = true;
     this._isH2 = info.version === 20;
     this._socketInfo = infoOf(info);
     this._connectError = null;
+    if (channels.proxyConnected.hasSubscribers) {
+      this.publishTunnel();
+    }
     if (channels.connected.hasSubscribers) {
       channels.connected.publish({
         connectParams: this.connectParams(), connector: this.given.connect, socket: this._socketInfo,

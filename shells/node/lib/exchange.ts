@@ -164,6 +164,7 @@ export class Exchange implements link.RequestEnd, UploadTarget {
       servername: client._isTls ? request.servername : null,
       bodyKind: kind,
       body: kind === link.BODY_WHOLE ? body!.whole : null,
+      plain: client._isPlain,
       length,
     });
   }
@@ -180,7 +181,9 @@ export class Exchange implements link.RequestEnd, UploadTarget {
       | Number(method === 'CONNECT') << 3
       | Number(method === 'HEAD') << 4
       | Number(request.expectContinue) << 5
-      | Number(!request.allowH2) << 6;
+      | Number(!request.allowH2) << 6
+      | Number(request.typeOfService !== null) << 7
+      | (request.typeOfService ?? 0) << 8;
   }
 
   _onStart(): void {
@@ -231,7 +234,7 @@ export class Exchange implements link.RequestEnd, UploadTarget {
   }
 
   write(chunk: Uint8Array, given: unknown): void {
-    link.bodyChunk(this._slot, this._generation, chunk);
+    link.bodyChunk(this._slot, this._generation, chunk, this._client._isPlain);
     this.bodySent(given);
   }
 
@@ -272,8 +275,11 @@ export class Exchange implements link.RequestEnd, UploadTarget {
   }
 
   _onBodySent(): void {
-    const whole = this.request._body?.whole;
-    if (whole && whole.length > 0) {
+    const { _body: body } = this.request;
+    const whole = body?.whole;
+    if (whole && whole.length !== body.length && this._client._isPlain) {
+      this._abort(new TypeError('the body was detached while it was sent'));
+    } else if (whole && whole.length > 0) {
       this.bodySent(Buffer.from(whole.buffer, whole.byteOffset, whole.byteLength));
     }
     if (this.isLive) {
@@ -397,7 +403,7 @@ export class Exchange implements link.RequestEnd, UploadTarget {
   _onUpgrade(status: number, reason: string, fields: string): void {
     const { request } = this;
     const controller = this.controller!;
-    const socket = (this.socket = new RawSocket(this, this._client._socketInfo));
+    const socket = (this.socket = new RawSocket(this, this._client._socketInfo, this._client._isH2));
     this.state = State.Upgraded;
     controller._exchange = null;
     controller._headerBlock = fields;
@@ -420,7 +426,7 @@ export class Exchange implements link.RequestEnd, UploadTarget {
   /** @internal The socket writes. */
   _socketWrite(chunk: Uint8Array): void {
     if (this.state === State.Upgraded) {
-      link.bodyChunk(this._slot, this._generation, chunk);
+      link.bodyChunk(this._slot, this._generation, chunk, this._client._isPlain);
     }
   }
 

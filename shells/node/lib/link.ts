@@ -200,12 +200,13 @@ function look(): void {
   }
 }
 
-/** A large body crosses by itself, and stays where it is until it is sent. */
-function attach(bytes: Uint8Array): number {
+/** A large body crosses by itself. If `stays`, it remains where it is until the kernel has taken it. */
+function attach(bytes: Uint8Array, stays: boolean): number {
   bodies ??= [];
-  // Memory that can shrink must not be read from another thread.
+  // Memory that can shrink, or be detached and freed, must not be read by another thread of ours. The kernel
+  // finds out.
   const resizable = (bytes.buffer as { resizable?: boolean }).resizable;
-  return bodies.push(resizable ? Uint8Array.from(bytes) : bytes) - 1;
+  return bodies.push(stays && !resizable ? bytes : Uint8Array.from(bytes)) - 1;
 }
 
 export function openSlot(request: RequestEnd): number {
@@ -306,6 +307,8 @@ export interface Dispatched {
   servername: string | null;
   bodyKind: number;
   body: Uint8Array | null;
+  /** Nobody but the kernel reads the body. */
+  plain: boolean;
   /** Of a stream; null: not known. */
   length: number | null;
 }
@@ -346,7 +349,7 @@ export function dispatch(of: Dispatched): void {
       offset += inline;
     } else {
       words[i + 12] = 3;
-      words[i + 13] = attach(body!);
+      words[i + 13] = attach(body!, of.plain);
     }
   } else if (of.bodyKind === BODY_STREAM && of.length !== null) {
     words[i + 12] = 5;
@@ -356,13 +359,13 @@ export function dispatch(of: Dispatched): void {
   at = (offset + 3) >> 2;
 }
 
-export function bodyChunk(slot: number, generation: number, chunk: Uint8Array): void {
+export function bodyChunk(slot: number, generation: number, chunk: Uint8Array, plain: boolean): void {
   const inline = chunk.length <= INLINE_LEN;
   const i = reserve(4, inline ? chunk.length : 0);
   words[i] = inline ? 2 : 3;
   words[i + 1] = slot;
   words[i + 2] = generation;
-  words[i + 3] = inline ? chunk.length : attach(chunk);
+  words[i + 3] = inline ? chunk.length : attach(chunk, plain);
   let offset = (i + 4) * 4;
   if (inline) {
     commands.set(chunk, offset);

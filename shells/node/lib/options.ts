@@ -3,6 +3,7 @@
 import { maxHeaderSize as nodeMaxHeaderSize } from 'node:http';
 import { isIP } from 'node:net';
 import { readFileSync } from 'node:fs';
+import { createPrivateKey } from 'node:crypto';
 import * as tls from 'node:tls';
 import { InvalidArgumentError } from './errors';
 import * as link from './link';
@@ -122,6 +123,12 @@ export type Via =
   | { kind: 'connect'; host: string; port: number; tls: object | null; fields: string }
   | { kind: 'socks5'; host: string; port: number; auth: [string, string] | null };
 
+/** Whether the proxy is spoken to by TLS. */
+export function tlsToProxy(options: any): boolean {
+  const via: Via | undefined = options[VIA];
+  return via?.kind === 'connect' && via.tls !== null;
+}
+
 const U32 = 0xffffffff;
 const clamp = (value: number): number => Math.min(Math.max(0, Math.round(value)), U32);
 
@@ -173,13 +180,14 @@ export function portOf(url: URL): number {
 
 /** What OpenSSL can and rustls cannot: said, not ignored. */
 const NOT_SUPPORTED = [
-  'pfx', 'passphrase', 'ciphers', 'sigalgs', 'ecdhCurve', 'dhparam', 'crl', 'secureContext', 'secureProtocol',
+  'pfx', 'ciphers', 'sigalgs', 'ecdhCurve', 'dhparam', 'crl', 'secureContext', 'secureProtocol',
   'secureOptions', 'honorCipherOrder', 'checkServerIdentity', 'pskCallback', 'ticketKeys', 'engine', 'session', 'lookup',
 ];
 
 function refuseUnsupported(connect: any): void {
   for (const name of NOT_SUPPORTED) {
-    refuse(connect[name] != null, `connect.${name} is not supported`);
+    const instead = name === 'pfx' ? ': give cert and key as PEM' : '';
+    refuse(connect[name] != null, `connect.${name} is not supported${instead}`);
   }
 }
 
@@ -192,7 +200,7 @@ export function tlsOf(connect: any, options: any): object {
   return {
     ca: own ? pems(connect.ca) : null,
     cert: pems(connect.cert).join('\n'),
-    key: pems(connect.key).join('\n'),
+    key: keysOf(connect).join('\n'),
     rejectUnauthorized: connect.rejectUnauthorized ?? process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0',
     servername: connect.servername ?? null,
     maxCachedSessions: clamp(connect.maxCachedSessions ?? options.maxCachedSessions ?? 100),
@@ -202,16 +210,31 @@ export function tlsOf(connect: any, options: any): object {
 }
 
 function pems(given: any): string[] {
-  if (given == null) {
-    return [];
-  }
-  return (Array.isArray(given) ? given : [given]).map((item) => {
-    if (item && typeof item === 'object' && 'pem' in item) {
-      refuse(item.passphrase != null, 'connect.passphrase is not supported');
-      return String(item.pem);
+  return listed(given).map(textOf);
+}
+
+function listed(given: any): any[] {
+  return given == null ? [] : Array.isArray(given) ? given : [given];
+}
+
+function textOf(item: any): string {
+  return ArrayBuffer.isView(item) ? Buffer.from(item.buffer, item.byteOffset, item.byteLength).toString() : String(item);
+}
+
+/** Keys as PEM that is not encrypted: Node.js opens what is, rustls could not. */
+function keysOf(connect: any): string[] {
+  return listed(connect.key).map((item) => {
+    const own = item && typeof item === 'object' && 'pem' in item;
+    const key = textOf(own ? item.pem : item);
+    if (!key.includes('ENCRYPTED')) {
+      return key;
     }
-    return Buffer.isBuffer(item) || ArrayBuffer.isView(item)
-      ? Buffer.from(item.buffer, item.byteOffset, item.byteLength).toString() : String(item);
+    const passphrase = (own ? item.passphrase : undefined) ?? connect.passphrase;
+    try {
+      return createPrivateKey({ key, passphrase }).export({ type: 'pkcs8', format: 'pem' }) as string;
+    } catch (error) {
+      throw new InvalidArgumentError(`invalid key: ${(error as Error).message}`);
+    }
   });
 }
 

@@ -62,6 +62,7 @@ export class Request {
   readonly expectContinue: boolean;
   readonly headersTimeout: number | null | undefined;
   readonly bodyTimeout: number | null | undefined;
+  readonly typeOfService: number | null;
   readonly servername: string | null;
   readonly allowH2: boolean;
   host: string | null = null;
@@ -88,6 +89,7 @@ export class Request {
     this.bodyTimeout = options.bodyTimeout;
     this.expectContinue = options.expectContinue ?? false;
     this.allowH2 = options.allowH2 ?? true;
+    this.typeOfService = (options as any).typeOfService ?? null;
     this._body = recognise(options.body);
     if (this._body?.source) {
       watch(this._body, (error) => { this._bodyError ??= { error }; });

@@ -27,7 +27,12 @@ export class RawSocket extends Duplex {
   private peerEnded = false;
   private idle: NodeJS.Timeout | null = null;
 
-  constructor(private readonly end_: SocketEnd, info: SocketInfo | null) {
+  constructor(
+    private readonly end_: SocketEnd,
+    info: SocketInfo | null,
+    /** It is one stream of a connection. */
+    readonly isHttp2: boolean,
+  ) {
     super({ allowHalfOpen: false, autoDestroy: true });
     this.localAddress = info?.localAddress;
     this.localPort = info?.localPort;

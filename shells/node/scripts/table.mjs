@@ -28,7 +28,7 @@ const FEATURES = [
   ['informational responses, trailers', 'agent.test', 'informational|trailers'],
   ['CONNECT and upgrades; WebSocket', 'handler.test|fetch.test', 'CONNECT|upgrade|fetch'],
   ['errors: classes, codes, messages', 'error.test'],
-  ['HTTPS: own roots, client certificates, session resumption', '^tls.test'],
+  ['HTTPS: own roots, client certificates, encrypted keys, session resumption', '^tls.test'],
   ['TLS failures with OpenSSL\'s codes', 'tls-error.test'],
   ['HTTP/2 by ALPN, `allowH2`, `H2CClient`', 'h2.test'],
   ['`ProxyAgent`, `EnvHttpProxyAgent`, `Socks5ProxyAgent`', 'proxy.test'],
@@ -44,9 +44,8 @@ const FEATURES = [
 /** What undici has and this package has not, with what happens instead. */
 const MISSING = [
   ['`connect` as a function, `lookup`, `checkServerIdentity`', '`InvalidArgumentError`: sockets are not JavaScript\'s'],
-  ['`pfx`, encrypted keys, `ciphers` and other options of OpenSSL alone', '`InvalidArgumentError`'],
+  ['`pfx`, `ciphers` and other options of OpenSSL alone', '`InvalidArgumentError`'],
   ['`clientFactory` of `ProxyAgent`', '`InvalidArgumentError`: the engine opens tunnels'],
-  ['`typeOfService`', 'checked, not set'],
   ['`MockAgent`, `SnapshotAgent`, cookies, `fetch`, `WebSocket`, `EventSource`', 'undici\'s own work with these dispatchers'],
 ];
 

@@ -346,6 +346,13 @@ test('an IPv6 origin and a Unix socket', async (t) => {
   }
 });
 
+test('typeOfService is accepted', async (t) => {
+  const server = await httpServer(t, (_, response) => response.end('x'));
+  const client = using(t, new Client(server.origin));
+  assert.equal((await run(client, { typeOfService: 0x48 })).status, 200);
+  assert.equal((await run(client, { typeOfService: null })).status, 200);
+});
+
 test('localAddress', async (t) => {
   const server = await httpServer(t, (request, response) => response.end(request.socket.remoteAddress));
   const client = using(t, new Client(server.origin, { localAddress: '127.0.0.2' }));

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { certs, forebay, h2Server, h2cServer, recorder, run, using } from './support.mjs';
 
-const { Agent, Client, H2CClient, Pool } = forebay;
+const { Agent, Client, H2CClient, Pool, errors } = forebay;
 const { ca } = certs;
 
 test('HTTP/2 by ALPN: names in small letters, no reason, trailers', async (t) => {
@@ -113,3 +113,36 @@ test('HTTP/2: a stream that is reset', async (t) => {
   assert.match(`${error.code} ${error.message}`, /ERR_HTTP2_STREAM_ERROR|HTTP\/2|NGHTTP2_INTERNAL_ERROR/);
 });
 
+test('HTTP/2: a websocket is an extended CONNECT, its socket a Duplex', async (t) => {
+  const server = await h2Server(t, () => {}, { settings: { enableConnectProtocol: true } });
+  server.server.removeAllListeners('stream').on('stream', (stream, headers) => {
+    assert.deepEqual([headers[':method'], headers[':protocol'], headers[':path'], headers['x-a']], ['CONNECT', 'websocket', '/chat', 'b']);
+    stream.respond({ ':status': 200, 'sec-websocket-protocol': 'p' });
+    stream.on('data', (chunk) => stream.write(`echo ${chunk}`)).on('end', () => stream.end('bye'));
+  });
+  const client = using(t, new Client(server.named, { connect: { ca } }));
+  const { headers, socket } = await client.upgrade({ path: '/chat', protocol: 'websocket', headers: { 'x-a': 'b' } });
+  assert.equal(headers['sec-websocket-protocol'], 'p');
+  socket.write('one');
+  assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'echo one');
+  socket.end();
+  assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'bye');
+});
+
+test('HTTP/2: an idle connection is closed after keepAliveTimeout, with the cause', async (t) => {
+  const server = await h2Server(t, (_, response) => response.end('x'));
+  const client = using(t, new Client(server.named, { connect: { ca }, keepAliveTimeout: 100 }));
+  const gone = new Promise((resolve) => client.once('disconnect', (origin, targets, error) => resolve(error)));
+  await run(client, {});
+  const error = await gone;
+  assert.deepEqual([error.name, error.message], ['InformationalError', 'socket idle timeout']);
+  assert.equal((await run(client, {})).body.toString(), 'x');
+});
+
+test('HTTP/2: more fields than maxHeaderSize', async (t) => {
+  const server = await h2Server(t, (_, response) => response.writeHead(200, { long: 'x'.repeat(5_000) }).end());
+  const small = using(t, new Client(server.named, { connect: { ca }, maxHeaderSize: 4_096 }));
+  assert.ok((await run(small, {})).error instanceof errors.HeadersOverflowError);
+  const large = using(t, new Client(server.named, { connect: { ca } }));
+  assert.equal((await run(large, {})).status, 200);
+});

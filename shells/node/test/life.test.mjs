@@ -6,7 +6,7 @@ import { execFile, spawn } from 'node:child_process';
 import { Worker } from 'node:worker_threads';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { forebay, here, httpServer, recorder, root, run, until, using, within } from './support.mjs';
+import { forebay, here, httpServer, httpsServer, recorder, root, run, until, using, within } from './support.mjs';
 
 const { Agent } = forebay;
 const execute = promisify(execFile);
@@ -70,6 +70,44 @@ test('process.exit while large bodies are sent from memory of its own', async (t
   `, server.origin);
   assert.equal(stdout.trim(), 'exit');
 });
+
+for (const [scheme, make] of [['http', httpServer], ['https', httpsServer]]) {
+  test(`a body that is given away while it is sent costs its request at most: ${scheme}`, async (t) => {
+    let resume;
+    let sum = 0;
+    const server = await make(t, (request, response) => {
+      request.pause().on('data', (chunk) => { for (const byte of chunk) sum += byte; }).on('end', () => response.end(String(sum)));
+      resume = () => request.resume();
+    });
+    const running = child(`
+      const agent = new Agent({ connect: { rejectUnauthorized: false } });
+      const log = [];
+      const handler = {
+        onRequestStart() {}, onResponseStart() {}, onResponseData(_, chunk) { log.push(String(chunk)); },
+        onResponseEnd() { log.push('end'); }, onResponseError(_, error) { log.push('error'); },
+      };
+      let body = Buffer.from(new ArrayBuffer(40_000_000)).fill(1);
+      agent.dispatch({ origin: process.argv[1], path: '/', method: 'POST', body }, handler);
+      setTimeout(() => {
+        structuredClone(body.buffer, { transfer: [body.buffer] });
+        body = null;
+        gc();
+        console.log(JSON.stringify(process.memoryUsage().arrayBuffers < 40_000_000));
+        setInterval(() => log.length > 0 && (console.log(log.join()), process.exit()), 20);
+      }, 300);
+    `, server.origin);
+    await until(() => resume, 'the request');
+    setTimeout(() => resume(), 800);
+    const { stdout } = await running;
+    const [freed, ended] = stdout.trim().split('\n');
+    if (scheme === 'https') {
+      assert.equal(ended, '40000000,end');
+    } else {
+      assert.equal(freed, 'true');
+      assert.equal(ended, 'error');
+    }
+  });
+}
 
 test('an exception of a callback is uncaught, once', async (t) => {
   const server = await httpServer(t, (_, response) => response.end('x'));

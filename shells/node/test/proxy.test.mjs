@@ -2,6 +2,7 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect, createServer } from 'node:net';
 import { request as httpRequest } from 'node:http';
 import { certs, forebay, httpServer, httpsServer, run, using } from './support.mjs';
@@ -64,6 +65,23 @@ test('https is tunnelled, http with proxyTunnel too', async (t) => {
   const tunnel = using(t, new ProxyAgent({ uri: via.origin, proxyTunnel: true }));
   assert.equal((await run(tunnel, { origin: plain.origin })).body.toString(), 'plain');
   assert.deepEqual(via.asked[1].slice(0, 2), ['CONNECT', `127.0.0.1:${plain.port}`]);
+});
+
+test('undici:proxy:connected tells of a tunnel, before the connection to the origin', async (t) => {
+  const secure = await httpsServer(t, (_, response) => response.end('secret'));
+  const via = await proxy(t);
+  const seen = [];
+  for (const name of ['undici:proxy:connected', 'undici:client:connected']) {
+    const listener = (message) => seen.push([name, message]);
+    subscribe(name, listener);
+    t.after(() => unsubscribe(name, listener));
+  }
+  await run(using(t, new ProxyAgent({ uri: via.origin, requestTls: { ca } })), { origin: secure.named });
+  assert.deepEqual(seen.map(([name]) => name), ['undici:proxy:connected', 'undici:client:connected']);
+  const { socket, connectParams } = seen[0][1];
+  assert.equal(socket.remotePort, via.port);
+  assert.equal(connectParams.origin, via.origin);
+  assert.equal(connectParams.path, `localhost:${secure.port}`);
 });
 
 test('credentials: of the URI, as a token, as auth', async (t) => {

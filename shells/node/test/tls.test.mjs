@@ -2,6 +2,7 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { createPrivateKey } from 'node:crypto';
 import { certs, forebay, httpsServer, run, using } from './support.mjs';
 
 const { Client } = forebay;
@@ -30,6 +31,23 @@ test('a client certificate', async (t) => {
   assert.equal((await run(known, {})).body.toString(), 'client');
   const unknown = using(t, new Client(server.named, { connect: { ca } }));
   assert.equal((await run(unknown, {})).body.toString(), 'none');
+});
+
+test('a client certificate whose key is encrypted', async (t) => {
+  const server = await httpsServer(t, (request, response) => response.end(request.socket.getPeerCertificate().subject?.CN ?? 'none'), {
+    requestCert: true, rejectUnauthorized: false, ca,
+  });
+  const { cert, key } = certs.of('client');
+  const encrypted = createPrivateKey(key).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'secret' });
+  for (const connect of [{ key: encrypted, passphrase: 'secret' }, { key: [{ pem: Buffer.from(encrypted), passphrase: 'secret' }] }]) {
+    const client = using(t, new Client(server.named, { connect: { ca, cert, ...connect } }));
+    assert.equal((await run(client, {})).body.toString(), 'client');
+  }
+  for (const passphrase of [undefined, 'wrong']) {
+    assert.throws(() => new Client(server.named, { connect: { ca, cert, key: encrypted, passphrase } }), {
+      name: 'InvalidArgumentError', message: /^invalid key: /,
+    });
+  }
 });
 
 test('the server name: from the origin, a host header, the option', async (t) => {

@@ -12,6 +12,7 @@ use super::command::{ClientId, Request};
 use super::connect::{self, Ready};
 use super::event::{Event, Version};
 use super::failure::{Failure, Kind};
+use super::guard::{broken, guarded};
 use super::h1::{Ending, H1};
 use super::h2::H2;
 use super::lane::Lent;
@@ -29,6 +30,8 @@ pub(super) struct Client {
     pub(super) depth: Cell<u32>,
     /// Its connection, after it was lent.
     pub(super) returned: Cell<Option<Box<Lent>>>,
+    /// It was told that there is a connection, and not that it is gone.
+    is_connected: Cell<bool>,
     phase: Cell<Phase>,
     waker: RefCell<Option<Waker>>,
 }
@@ -69,6 +72,7 @@ impl Client {
             options,
             queue: RefCell::default(),
             returned: Cell::default(),
+            is_connected: Cell::new(false),
             phase: Cell::new(Phase::Open),
             waker: RefCell::default(),
         }
@@ -151,13 +155,8 @@ impl Client {
 
 /// A client's life, from its opening to its end.
 pub(super) async fn run(shared: Rc<Shared>, client: Rc<Client>) {
-    while let Some(wish) = client.wish(&shared).await {
-        let connect = connect::connect(&client.options, &wish);
-        match client.unless_destroyed(connect).await {
-            Some(Ok(ready)) => serve(&shared, &client, wish, ready).await,
-            Some(Err(failure)) => refuse(&shared, &client, &wish, *failure),
-            None => break,
-        }
+    while guarded(live(&shared, &client)).await.is_none() {
+        fail_all(&shared, &client);
     }
     for request in client.queue.take() {
         shared.finish(request.id);
@@ -165,15 +164,41 @@ pub(super) async fn run(shared: Rc<Shared>, client: Rc<Client>) {
     shared.forget(client.id);
 }
 
+async fn live(shared: &Rc<Shared>, client: &Rc<Client>) {
+    while let Some(wish) = client.wish(shared).await {
+        let connect = connect::connect(&client.options, &wish);
+        match client.unless_destroyed(connect).await {
+            Some(Ok(ready)) => serve(shared, client, wish, ready).await,
+            Some(Err(failure)) => refuse(shared, client, &wish, *failure),
+            None => return,
+        }
+    }
+}
+
+/// The client's task has lost its way: nobody waits in vain for what it was doing.
+fn fail_all(shared: &Shared, client: &Client) {
+    shared.take_back(true);
+    drop(client.returned.take());
+    client.queue.take();
+    for id in shared.requests_of(client.id) {
+        shared.fail(id, broken());
+    }
+    if client.is_connected.replace(false) {
+        shared.emit(Event::Disconnected { client: client.id, failure: broken() });
+    }
+}
+
 /// Uses a connection until its end.
 async fn serve(shared: &Rc<Shared>, client: &Rc<Client>, wish: Wish, ready: Ready) {
     let (id, version) = (client.id, ready.info.version);
+    client.is_connected.set(true);
     shared.emit(Event::Connected { client: id, info: ready.info.clone() });
     let failure = if version == Version::Http2 {
         serve_h2(shared, client, wish, ready).await
     } else {
         serve_h1(shared, client, wish, ready).await
     };
+    client.is_connected.set(false);
     shared.emit(Event::Disconnected { client: id, failure });
 }
 
@@ -204,7 +229,12 @@ async fn serve_h1(shared: &Rc<Shared>, client: &Rc<Client>, wish: Wish, ready: R
         }
         Ending::Switched { id } => {
             let stream = connection.into_stream();
-            tokio::task::spawn_local(raw::run(Rc::clone(shared), id, stream));
+            let shared = Rc::clone(shared);
+            tokio::task::spawn_local(async move {
+                if guarded(raw::run(Rc::clone(&shared), id, stream)).await.is_none() {
+                    shared.fail(id, broken());
+                }
+            });
             Failure::new(Kind::Informational).with_message("upgrade")
         }
     }

@@ -118,6 +118,8 @@ pub struct Request {
     pub body_timeout_ms: u32,
     /// Response bytes that may come before the first [`Command::Credit`].
     pub credit: u32,
+    /// How packets are marked from this request on (IP_TOS, IPV6_TCLASS). HTTP/1.1 only.
+    pub type_of_service: Option<u8>,
     /// Another server name than the client's; a connection with a different one is closed first.
     pub servername: Option<Box<str>>,
 }

@@ -88,7 +88,10 @@ impl Lent {
             Body::Stream { .. } => false,
         };
         let flags = request.flags;
-        let ordinary = !flags.connect && !flags.reset && request.head.upgrade().is_empty();
+        let ordinary = !flags.connect
+            && !flags.reset
+            && request.head.upgrade().is_empty()
+            && request.type_of_service.is_none();
         request.client == self.client
             && plain
             && ordinary
@@ -284,6 +287,7 @@ mod tests {
             headers_timeout_ms: 0,
             body_timeout_ms: 0,
             credit: 1 << 20,
+            type_of_service: None,
             servername: None,
         }))]
     }

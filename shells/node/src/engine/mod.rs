@@ -28,6 +28,7 @@ pub mod command;
 mod connect;
 pub mod event;
 pub mod failure;
+mod guard;
 mod h1;
 mod h2;
 mod lane;

@@ -159,6 +159,13 @@ impl Shared {
         self.with_slot(id, |_| ()).is_some()
     }
 
+    /// The requests of a client that are not over.
+    pub(super) fn requests_of(&self, client: ClientId) -> Vec<RequestId> {
+        let slots = self.slots.borrow();
+        let of = slots.iter().zip(0..).filter(|(slot, _)| slot.live && slot.client == client.0);
+        of.map(|(slot, index)| RequestId { slot: index, generation: slot.generation }).collect()
+    }
+
     /// The request is over: whether it was not before.
     pub(super) fn finish(&self, id: RequestId) -> bool {
         let finished = self.with_slot(id, |slot| self.end(slot));

@@ -5,6 +5,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -36,6 +37,27 @@ impl Stream {
             Self::Tls(stream) => stream.get_ref().0.addresses(),
         }
     }
+
+    /// Marks the packets that are sent from now on with a type of service, as far as the system
+    /// permits.
+    pub(super) fn mark(&self, value: u8) {
+        match self {
+            // To be marked is a wish: a request is not lost over it.
+            Self::Tcp(stream) => drop(mark(stream, value)),
+            Self::Tls(stream) => stream.get_ref().0.mark(value),
+            _ => {}
+        }
+    }
+}
+
+/// Marks packets; without success where the system does not let us.
+fn mark(stream: &TcpStream, value: u8) -> io::Result<()> {
+    if stream.local_addr()?.is_ipv4() {
+        return SockRef::from(stream).set_tos_v4(u32::from(value));
+    }
+    #[cfg(unix)]
+    rustix::net::sockopt::set_ipv6_tclass(stream, u32::from(value))?;
+    Ok(())
 }
 
 /// Does the same to whatever it is.
@@ -90,5 +112,39 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         delegate!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// The marks of a connection to this address, before and after.
+    async fn marks(address: &str) -> Option<(u32, u32)> {
+        let listener = TcpListener::bind(address).await.ok()?;
+        let stream = TcpStream::connect(listener.local_addr().ok()?).await.ok()?;
+        let read = |stream: &TcpStream| match stream.local_addr() {
+            Ok(local) if local.is_ipv4() => SockRef::from(stream).tos_v4().ok(),
+            #[cfg(unix)]
+            Ok(_) => rustix::net::sockopt::ipv6_tclass(stream).ok(),
+            _ => None,
+        };
+        let before = read(&stream)?;
+        let stream = Stream::Tcp(stream);
+        stream.mark(0x48);
+        let Stream::Tcp(stream) = &stream else { return None };
+        Some((before, read(stream)?))
+    }
+
+    #[test]
+    fn packets_are_marked() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        assert_eq!(runtime.block_on(marks("127.0.0.1:0")), Some((0, 0x48)));
+        // A machine may have no IPv6.
+        assert!(runtime.block_on(marks("[::1]:0")).is_none_or(|marks| marks == (0, 0x48)));
     }
 }

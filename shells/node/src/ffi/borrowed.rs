@@ -26,9 +26,9 @@ impl AsRef<[u8]> for Borrowed {
     #[expect(unsafe_code, reason = "a pointer into JavaScript's memory")]
     fn as_ref(&self) -> &[u8] {
         // SAFETY: `start` and `len` are those of an array whose memory V8 neither moves nor frees
-        // while the root holds it. A caller who detaches or writes to a body that is being sent
-        // breaks what Node.js's own sockets ask for too, and the package's README says so; buffers
-        // that can shrink are copied by `lib/link.ts`.
+        // while the root holds it, unless its owner detaches it. For that, `lib/link.ts` brings
+        // only what nobody but the kernel reads, to which memory that is gone is an error (EFAULT):
+        // bodies for plain HTTP/1.1, in buffers that cannot shrink. All others are copies.
         unsafe { core::slice::from_raw_parts(self.start, self.len) }
     }
 }

@@ -105,6 +105,7 @@ fn request(reader: &mut Reader<'_>, flags: u32) -> Option<Request> {
         _ => return None,
     };
     reader.align();
+    let type_of_service = (flags & 1 << 7 != 0).then_some((flags >> 8) as u8);
     let (client, flags) = (ClientId(client), request_flags(flags));
     Some(Request {
         id,
@@ -112,6 +113,7 @@ fn request(reader: &mut Reader<'_>, flags: u32) -> Option<Request> {
         head,
         body,
         flags,
+        type_of_service,
         headers_timeout_ms,
         body_timeout_ms,
         credit,

@@ -1,6 +1,7 @@
 //! Each way to fail over plain HTTP/1.1, with the terms that Node.js has for it.
 
 use core::net::SocketAddr;
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use forebay_node::engine::{Body, ClientOptions, Command, Failure, Kind};
@@ -266,4 +267,23 @@ fn the_next_request_gets_the_next_connection() {
     let [first, second] = [(); 2].map(|()| harness.dispatch(Ask::get("/")));
     harness.response(first).expect_err("closed");
     assert_eq!(harness.response(second).expect("a response").0.status, 204);
+}
+
+#[test]
+fn a_panic_fails_the_clients_requests_and_the_client_goes_on() {
+    let server =
+        Server::answering("HTTP/1.1 103 E\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let mut harness = Harness::new();
+    let client = harness.open(options(server.address));
+    harness.armed.store(true, Ordering::SeqCst);
+    let ids = [(); 3].map(|()| harness.dispatch(Ask::get("/")));
+    for id in ids {
+        let failure = harness.response(id).expect_err("a panic");
+        assert_eq!((failure.kind, failure.message.as_ref()), (Kind::Socket, "internal error"));
+    }
+    assert_eq!(harness.connection_failure().message, "internal error");
+    let next = harness.dispatch(Ask::get("/"));
+    assert_eq!(harness.response(next).expect("a response").1, b"ok");
+    harness.tell(Command::Close { client });
+    harness.skip_to(|told| matches!(told, Told::Closed(_)));
 }

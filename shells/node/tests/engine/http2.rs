@@ -2,6 +2,7 @@
 
 use core::future::Future;
 use core::net::SocketAddr;
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use forebay_node::engine::options::Protocol;
 use forebay_node::engine::{Body, ClientOptions, Command, Kind, RequestFlags, Version};
 use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -433,4 +434,61 @@ fn destroy_says_nothing_about_requests() {
     assert_eq!(harness.connection_failure().kind, Kind::Destroyed);
     assert_eq!(harness.next(), Told::Closed(client));
     assert!(harness.is_quiet(Duration::from_millis(50)));
+}
+
+#[test]
+fn a_panic_fails_one_stream() {
+    let options = answer(|(_, mut respond)| async move {
+        let hints = Response::builder().status(103).body(()).expect("a head");
+        respond.send_informational(hints).expect("a stream");
+        ok(respond, "ok");
+    });
+    let mut harness = Harness::new();
+    let client = harness.open(options);
+    harness.armed.store(true, Ordering::SeqCst);
+    let broken = harness.dispatch(Ask::get("/"));
+    let failure = harness.response(broken).expect_err("a panic");
+    assert_eq!((failure.kind, failure.message.as_ref()), (Kind::Socket, "internal error"));
+    let next = harness.dispatch(Ask::get("/"));
+    assert_eq!(harness.response(next).expect("a response").1, b"ok");
+    // The connection knows that nothing is on its way.
+    harness.tell(Command::Close { client });
+    assert_eq!(harness.connection_failure().kind, Kind::Destroyed);
+}
+
+#[test]
+fn a_connection_that_rests_is_closed_in_time() {
+    let options = answer(|(_, respond)| async move { ok(respond, "ok") });
+    let mut harness = Harness::new();
+    harness.open(ClientOptions { keep_alive_timeout_ms: 50, ..options });
+    for _ in 0..2 {
+        let id = harness.dispatch(Ask::get("/"));
+        harness.response(id).expect("a response");
+        let failure = harness.connection_failure();
+        assert_eq!(failure.kind, Kind::Informational);
+        assert_eq!(failure.message, "socket idle timeout");
+    }
+}
+
+#[test]
+fn too_many_fields_are_refused() {
+    let options = answer(|(request, mut respond)| async move {
+        let long = HeaderValue::from_bytes(&[b'x'; 20_000]).expect("a value");
+        let mut fields = HeaderMap::new();
+        fields.insert("long", long);
+        let mut response = Response::new(());
+        if request.uri().path() == "/head" {
+            *response.headers_mut() = fields;
+            drop(respond.send_response(response, true));
+        } else if let Ok(mut stream) = respond.send_response(response, false) {
+            drop(stream.send_trailers(fields));
+        }
+    });
+    let mut harness = Harness::new();
+    harness.open(options);
+    for path in ["/head", "/trailers"] {
+        let id = harness.dispatch(Ask::get(path));
+        let failure = harness.response(id).expect_err("too many");
+        assert_eq!(failure.kind, Kind::HeadersOverflow);
+    }
 }

@@ -66,10 +66,14 @@ struct Sink {
     sender: Sender<Vec<Told>>,
     batch: Vec<Told>,
     full: Arc<AtomicBool>,
+    /// The next hints are answered with a panic.
+    armed: Arc<AtomicBool>,
 }
 
 impl EventSink for Sink {
     fn emit(&mut self, event: Event<'_>) {
+        let hints = matches!(event, Event::Informational { .. });
+        assert!(!(hints && self.armed.swap(false, Ordering::SeqCst)), "a panic on purpose");
         self.batch.push(match event {
             Event::Start { id } => Told::Start(id),
             Event::Informational { id, head } => Told::Informational(id, answer(&head)),
@@ -110,6 +114,7 @@ pub(crate) struct Harness {
     receiver: Receiver<Vec<Told>>,
     waiting: VecDeque<Told>,
     pub(crate) full: Arc<AtomicBool>,
+    pub(crate) armed: Arc<AtomicBool>,
     next: u32,
 }
 
@@ -117,11 +122,15 @@ impl Harness {
     pub(crate) fn new() -> Self {
         let (sender, receiver) = channel();
         let full = Arc::new(AtomicBool::new(false));
-        let sink = |sender| Sink { sender, batch: Vec::new(), full: Arc::clone(&full) };
+        let armed = Arc::new(AtomicBool::new(false));
+        let sink = |sender| {
+            let (full, armed) = (Arc::clone(&full), Arc::clone(&armed));
+            Sink { sender, batch: Vec::new(), full, armed }
+        };
         let here = RefCell::new(sink(sender.clone()));
         let engine = Engine::start(Box::new(sink(sender))).expect("a thread");
         let (waiting, direct) = (VecDeque::new(), Cell::new(0));
-        Self { engine, here, direct, receiver, waiting, full, next: 0 }
+        Self { engine, here, direct, receiver, waiting, full, armed, next: 0 }
     }
 
     pub(crate) fn tell(&self, command: Command) {
@@ -304,6 +313,7 @@ impl Ask {
             headers_timeout_ms: self.headers_timeout_ms,
             body_timeout_ms: self.body_timeout_ms,
             credit: self.credit,
+            type_of_service: None,
             servername: self.servername,
         }
     }

@@ -51,6 +51,9 @@ impl H1 {
     fn begin(&mut self, now: Instant, request: Box<Request>) -> Result<(), Ending> {
         let id = request.id;
         self.shared.emit(Event::Start { id });
+        if let Some(value) = request.type_of_service {
+            self.stream.mark(value);
+        }
         if let Body::Stream { .. } = request.body {
             self.running.push_back(request);
             self.upload = Some(Upload { id, staged: true, taken: 0, credited: 0 });

@@ -91,8 +91,8 @@ impl Exchange {
         self.request.id
     }
 
-    /// Runs to the end, and gives the client back, which may have something else to send.
-    pub(super) async fn run(mut self) -> Rc<Client> {
+    /// Runs to the end.
+    pub(super) async fn run(mut self) {
         let stopped = poll_fn(|cx| self.poll(cx)).await;
         match stopped {
             None => {}
@@ -104,9 +104,8 @@ impl Exchange {
                 self.reset();
                 self.shared.fail(self.id(), failure);
             }
-            Some(Stop::Refused(failure)) => return self.send_again(failure),
+            Some(Stop::Refused(failure)) => self.send_again(failure),
         }
-        self.client
     }
 
     fn reset(&mut self) {
@@ -116,7 +115,7 @@ impl Exchange {
     }
 
     /// Puts the request back into the queue, if its body can be sent again.
-    fn send_again(self, failure: Failure) -> Rc<Client> {
+    fn send_again(self, failure: Failure) {
         let replayable = match self.request.body {
             Body::None | Body::Empty | Body::Whole(_) => true,
             Body::Stream { .. } => false,
@@ -131,7 +130,6 @@ impl Exchange {
             Some(false) => self.shared.fail(self.request.id, failure),
             None => {}
         }
-        self.client
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Stop>> {
@@ -192,7 +190,7 @@ impl Exchange {
         };
         let (parts, stream) = response.into_parts();
         let (id, status) = (self.id(), parts.status.as_u16());
-        let fields = head::lines(&parts.headers);
+        let fields = self.measured(head::lines(&parts.headers))?;
         let head = told(status, &fields);
         self.timer.as_mut().reset(Instant::now() + limit(self.request.body_timeout_ms));
         let flags = self.request.flags;
@@ -213,6 +211,14 @@ impl Exchange {
         }
         self.reading = Reading::Body(Bytes::new(), stream);
         Ok(())
+    }
+
+    /// Fields, unless there are too many.
+    fn measured(&self, fields: Vec<u8>) -> Result<Vec<u8>, Box<Stop>> {
+        if fields.len() >= self.client.options.max_header_size as usize {
+            return Err(Box::new(Stop::Failed(Failure::new(Kind::HeadersOverflow))));
+        }
+        Ok(fields)
     }
 
     fn read_body(&mut self, cx: &mut Context<'_>) -> Result<(), Box<Stop>> {
@@ -266,8 +272,8 @@ impl Exchange {
             Poll::Ready(Ok(trailers)) => trailers.map(|trailers| head::lines(&trailers)),
             Poll::Ready(Err(error)) => return Err(self.failed(&error)),
         };
+        let trailers = self.measured(trailers.unwrap_or_default())?;
         self.reading = Reading::Ended;
-        let trailers = trailers.unwrap_or_default();
         self.shared.emit(Event::End { id: self.request.id, trailers: &trailers });
         Ok(())
     }

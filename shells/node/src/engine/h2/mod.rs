@@ -21,6 +21,7 @@ use super::command::{Body, Request};
 use super::connect::Ready;
 use super::event::Event;
 use super::failure::{Failure, Kind};
+use super::guard::{broken, guarded};
 use super::shared::Shared;
 use super::stream::Stream;
 use exchange::Exchange;
@@ -35,7 +36,31 @@ pub(super) struct H2 {
     running: Rc<Running>,
     /// The server said that it takes no more requests.
     draining: bool,
+    rest: Rest,
     pinger: Pinger,
+}
+
+/// How long nothing was asked.
+struct Rest {
+    limit: Duration,
+    timer: Pin<Box<Sleep>>,
+    runs: bool,
+}
+
+impl Rest {
+    fn new(limit_ms: u32) -> Self {
+        let limit = Duration::from_millis(u64::from(limit_ms));
+        Self { limit, timer: Box::pin(tokio::time::sleep(limit)), runs: false }
+    }
+
+    /// Whether the connection has been idle for too long.
+    fn is_over(&mut self, cx: &mut Context<'_>, idle: bool) -> bool {
+        if idle && !self.runs {
+            self.timer.as_mut().reset(Instant::now() + self.limit);
+        }
+        self.runs = idle;
+        idle && self.timer.as_mut().poll(cx).is_ready()
+    }
 }
 
 /// What the tasks of a connection's requests tell it.
@@ -43,6 +68,10 @@ pub(super) struct H2 {
 pub(super) struct Running {
     count: Cell<u32>,
 }
+
+/// The library has no error of its own for a head that is too long: it is let through up to this
+/// many times the limit, and measured by us.
+const HEAD_FACTOR: u32 = 16;
 
 impl H2 {
     /// Begins to speak HTTP/2.
@@ -57,7 +86,7 @@ impl H2 {
             .enable_push(false)
             .initial_window_size(options.h2.stream_window)
             .initial_connection_window_size(options.h2.connection_window)
-            .max_header_list_size(options.max_header_size)
+            .max_header_list_size(options.max_header_size.saturating_mul(HEAD_FACTOR))
             .initial_max_send_streams(options.h2.max_concurrent_streams as usize)
             .handshake(ready.stream)
             .await;
@@ -72,6 +101,7 @@ impl H2 {
             sender,
             running: Rc::default(),
             draining: false,
+            rest: Rest::new(options.keep_alive_timeout_ms),
             pinger,
         })
     }
@@ -110,8 +140,13 @@ impl H2 {
         if idle && self.draining {
             return Some(cause::closed());
         }
-        if idle && self.client.is_closing() && self.client.front(&self.shared, |_| ()).is_none() {
+        let rests = idle && self.client.front(&self.shared, |_| ()).is_none();
+        if rests && self.client.is_closing() {
             return Some(Failure::new(Kind::Destroyed));
+        }
+        if self.rest.is_over(cx, rests) {
+            let failure = Failure::new(Kind::Informational);
+            return Some(failure.with_message("socket idle timeout"));
         }
         self.pinger.poll(cx)
     }
@@ -166,9 +201,17 @@ impl H2 {
                 let (shared, client) = (Rc::clone(&self.shared), Rc::clone(&self.client));
                 let running = Rc::clone(&self.running);
                 running.count.set(running.count.get() + 1);
-                let exchange = Exchange::new(shared, client, request, response, upload);
+                let exchange = Exchange::new(
+                    Rc::clone(&shared),
+                    Rc::clone(&client),
+                    request,
+                    response,
+                    upload,
+                );
                 tokio::task::spawn_local(async move {
-                    let client = exchange.run().await;
+                    if guarded(exchange.run()).await.is_none() {
+                        shared.fail(id, broken());
+                    }
                     running.count.set(running.count.get() - 1);
                     client.wake();
                 });
