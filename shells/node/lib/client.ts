@@ -1,10 +1,11 @@
 // One origin, at most one connection at a time.
 
+import { ask } from './ask';
 import { channels } from './diagnostics';
 import { DispatcherBase } from './dispatcher';
 import { InvalidArgumentError, type SocketInfo } from './errors';
 import { Exchange } from './exchange';
-import { errorOf, infoOf } from './failure';
+import { KIND_CALLER, errorOf, infoOf } from './failure';
 import * as link from './link';
 import * as options from './options';
 import { Request } from './request';
@@ -52,6 +53,8 @@ export class Client extends DispatcherBase implements link.ClientEnd {
   private readonly given: any;
   private profile: string | null = null;
   private number = -1;
+  /** The error that a function of the caller gave last. */
+  private said: unknown = null;
   private onEmpty: (() => void) | null = null;
   private onGone: (() => void) | null = null;
 
@@ -215,8 +218,19 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     this.emit('disconnect', this._url, [this], errorOf(failure));
   }
 
+  _onAsked(question: link.Question): void {
+    const { number } = this;
+    ask(options.connectOf(this.given), question, (error, addresses = []) => {
+      // A client that was closed meanwhile asks no more.
+      if (this.number === number) {
+        this.said = error;
+        link.answer(number, question.number, error ? null : addresses);
+      }
+    });
+  }
+
   _onConnectFailed(failure: link.Failure): void {
-    const error = errorOf(failure);
+    const error = failure.kind === KIND_CALLER ? this.said as Error : errorOf(failure);
     this._isConnecting = false;
     this._connectError = error;
     if (channels.connectError.hasSubscribers) {
@@ -314,6 +328,8 @@ export namespace Client {
 /** Refuses what only a JavaScript socket could do. */
 function refuseConnector(connect: unknown): void {
   if (typeof connect === 'function') {
-    throw new InvalidArgumentError('connect as a function is not supported');
+    throw new InvalidArgumentError(
+      'connect as a function is not supported: the engine opens sockets; its object form takes lookup and checkServerIdentity',
+    );
   }
 }

@@ -34,6 +34,7 @@ const MAKERS: ((failure: Failure) => Error)[] = [
 ];
 
 export const KIND_CONNECT = 0;
+export const KIND_CALLER = 22;
 
 export function errorOf(failure: Failure): Error {
   return MAKERS[failure.kind]?.(failure) ?? new errors.SocketError(failure.message, socketInfo(failure));

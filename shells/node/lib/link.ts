@@ -24,9 +24,18 @@ export interface RequestEnd {
 
 export interface ClientEnd {
   _onConnected(info: ConnectionInfo): void;
+  _onAsked(question: Question): void;
   _onDisconnected(failure: Failure): void;
   _onConnectFailed(failure: Failure): void;
   _onClosed(): void;
+}
+
+/** What the engine cannot know. */
+export interface Question {
+  number: number;
+  host: string;
+  /** Certificates in hexadecimal DER; null: the host's addresses are asked for. */
+  chain: string[] | null;
 }
 
 export interface ConnectionInfo {
@@ -277,6 +286,17 @@ export function setPipelining(number: number, depth: number): void {
   at = i + 3;
 }
 
+/** Answers {@link ClientEnd._onAsked}; null: there is no answer. */
+export function answer(client: number, question: number, addresses: string[] | null): void {
+  const text = JSON.stringify(addresses);
+  const i = reserve(4, text.length);
+  words[i] = 13;
+  words[i + 1] = client;
+  words[i + 2] = question;
+  words[i + 3] = text.length;
+  at = ((i + 4) * 4 + commands.latin1Write(text, (i + 4) * 4) + 3) >> 2;
+}
+
 export function closeClient(number: number): void {
   clientCommand(11, number);
 }
@@ -483,7 +503,7 @@ function next(kind: number, i: number): number {
       return i + 3;
     case 2: case 3: case 10:
       return i + 5 + ((slabWords[i + 3]! + slabWords[i + 4]! + 3) >> 2);
-    case 4: case 6: case 11: case 12: case 13: case 14:
+    case 4: case 6: case 11: case 12: case 13: case 14: case 16:
       return i + 4 + ((slabWords[i + 3]! + 3) >> 2);
     case 5: case 8:
       return i + 4;
@@ -574,6 +594,8 @@ function clientRecord(kind: number, i: number): void {
     client._onDisconnected(json(i) as Failure);
   } else if (kind === 14) {
     client._onConnectFailed(json(i) as Failure);
+  } else if (kind === 16) {
+    client._onAsked(json(i) as Question);
   } else {
     clients[number] = undefined;
     freeClients.push(number);

@@ -110,7 +110,7 @@ export function settingsOf(options: any): Settings {
 }
 
 /** The object that configures the connector, whichever way it was given. */
-function connectOf(options: any): any {
+export function connectOf(options: any): any {
   const { tls: tlsOptions, connect } = options;
   return { ...tlsOptions, ...(typeof connect === 'object' ? connect : undefined) };
 }
@@ -152,6 +152,9 @@ export function profileOf(origin: URL, options: any): string {
     localAddress: options.localAddress ?? connect.localAddress ?? null,
     via: options[VIA] ?? null,
     connectTimeout: clamp(connect.timeout ?? options.connectTimeout ?? 10_000),
+    // Names of proxies are looked up without what `requestTls` says.
+    family: !options[VIA] && (connect.family === 4 || connect.family === 6) ? connect.family : 0,
+    asksLookup: !options[VIA] && connect.lookup != null,
     autoSelectFamily: options.autoSelectFamily ?? connect.autoSelectFamily ?? true,
     attemptTimeout: attempts < 0 ? 250 : Math.max(10, attempts),
     tcpKeepAlive: connect.keepAlive === false ? null : clamp(connect.keepAliveInitialDelay ?? 60_000),
@@ -181,13 +184,25 @@ export function portOf(url: URL): number {
 /** What OpenSSL can and rustls cannot: said, not ignored. */
 const NOT_SUPPORTED = [
   'pfx', 'ciphers', 'sigalgs', 'ecdhCurve', 'dhparam', 'crl', 'secureContext', 'secureProtocol',
-  'secureOptions', 'honorCipherOrder', 'checkServerIdentity', 'pskCallback', 'ticketKeys', 'engine', 'session', 'lookup',
+  'secureOptions', 'honorCipherOrder', 'pskCallback', 'ticketKeys', 'engine', 'session',
 ];
+
+/** TLS to a proxy that opens tunnels: it is not the client's peer, whose functions are asked. */
+export function tlsToTunnel(connect: any): object {
+  refuseUnsupported(connect);
+  for (const name of ['lookup', 'checkServerIdentity']) {
+    refuse(connect[name] != null, `proxyTls.${name} is not supported`);
+  }
+  return tlsOf(connect, {});
+}
 
 function refuseUnsupported(connect: any): void {
   for (const name of NOT_SUPPORTED) {
     const instead = name === 'pfx' ? ': give cert and key as PEM' : '';
     refuse(connect[name] != null, `connect.${name} is not supported${instead}`);
+  }
+  for (const name of ['lookup', 'checkServerIdentity']) {
+    refuse(connect[name] != null && typeof connect[name] !== 'function', `connect.${name} must be a function`);
   }
 }
 
@@ -201,12 +216,26 @@ export function tlsOf(connect: any, options: any): object {
     ca: own ? pems(connect.ca) : null,
     cert: pems(connect.cert).join('\n'),
     key: keysOf(connect).join('\n'),
+    asksIdentity: identityOf(connect.checkServerIdentity),
     rejectUnauthorized: connect.rejectUnauthorized ?? process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0',
     servername: connect.servername ?? null,
     maxCachedSessions: clamp(connect.maxCachedSessions ?? options.maxCachedSessions ?? 100),
     minVersion: versionOf(connect.minVersion, 12),
     maxVersion: versionOf(connect.maxVersion, 13),
   };
+}
+
+const identities = new WeakMap<object, number>();
+let identityCount = 0;
+
+/** The number of a function that is not Node.js's own: what one has accepted is not another's to resume. */
+function identityOf(check: any): number | null {
+  if (check == null || check === tls.checkServerIdentity) {
+    return null;
+  }
+  const number = identities.get(check) ?? identityCount++;
+  identities.set(check, number);
+  return number;
 }
 
 function pems(given: any): string[] {

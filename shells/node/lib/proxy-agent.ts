@@ -5,7 +5,7 @@ import { Client } from './client';
 import { DispatcherBase } from './dispatcher';
 import { InvalidArgumentError } from './errors';
 import { isLegacy } from './handler';
-import { VIA, hostOf, portOf, tlsOf, type Via } from './options';
+import { VIA, hostOf, portOf, tlsToTunnel, type Via } from './options';
 import { Pool } from './pool';
 
 const AUTHORIZATION = 'proxy-authorization';
@@ -68,7 +68,7 @@ export class ProxyAgent extends DispatcherBase {
       const password = given.password || decodeURIComponent(proxy.password);
       return { kind: 'socks5', host, port: Number(proxy.port) || 1080, auth: name ? [name, password ?? ''] : null };
     }
-    const tls = proxy.protocol === 'https:' ? tlsOf(given.proxyTls ?? {}, {}) : null;
+    const tls = proxy.protocol === 'https:' ? tlsToTunnel(given.proxyTls ?? {}) : null;
     const fields = { ...this.headers, 'proxy-connection': 'keep-alive' };
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
     return { kind: 'connect', host, port: portOf(proxy), tls, fields: lines.join('') };

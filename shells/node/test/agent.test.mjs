@@ -353,6 +353,64 @@ test('typeOfService is accepted', async (t) => {
   assert.equal((await run(client, { typeOfService: null })).status, 200);
 });
 
+test('lookup: the caller\'s function gives the addresses, in either form', async (t) => {
+  const server = await httpServer(t, (request, response) => response.end(request.headers.host));
+  const asked = [];
+  const forms = [
+    (callback) => callback(null, [{ address: '127.0.0.1', family: 4 }]),
+    (callback) => callback(null, '127.0.0.1', 4),
+    // The first of them does not answer: nobody listens there.
+    (callback) => setImmediate(callback, null, [{ address: '127.0.0.2', family: 4 }, { address: '127.0.0.1', family: 4 }]),
+  ];
+  for (const form of forms) {
+    const lookup = (host, options, callback) => { asked.push([host, options.all]); form(callback); };
+    const agent = using(t, new Agent({ connect: { lookup } }));
+    const origin = `http://made.up.example:${server.port}`;
+    assert.equal((await run(agent, { origin })).body.toString(), `made.up.example:${server.port}`);
+    assert.equal((await run(agent, { origin: server.origin })).status, 200);
+  }
+  assert.deepEqual(asked, forms.map(() => ['made.up.example', true]), 'addresses are not looked up');
+});
+
+test('lookup: what it refuses fails the request with the same error', async (t) => {
+  const refusal = Object.assign(new Error('private address'), { code: 'EBLOCKED' });
+  const cases = [
+    [(host, options, callback) => callback(refusal), (error) => error === refusal],
+    [() => { throw refusal; }, (error) => error === refusal],
+    [(host, options, callback) => callback(null, 'nonsense'), (error) => error.code === 'ERR_INVALID_IP_ADDRESS'],
+    [(host, options, callback) => callback(null), (error) => error.code === 'ERR_INVALID_IP_ADDRESS'],
+    [(host, options, callback) => callback(null, []), (error) => error.code === 'ENOTFOUND' && error.hostname === 'made.up.example'],
+    [() => {}, (error) => error.code === 'UND_ERR_CONNECT_TIMEOUT'],
+  ];
+  for (const [lookup, is] of cases) {
+    const client = using(t, new Client('http://made.up.example', { connect: { lookup }, connectTimeout: 200 }));
+    const failed = new Promise((resolve) => client.once('connectionError', (origin, targets, error) => resolve(error)));
+    const { error } = await run(client, {});
+    assert.ok(is(error), String(error?.stack));
+    assert.equal(await failed, error);
+  }
+});
+
+test('lookup: an answer that is late is nobody\'s', async (t) => {
+  const server = await httpServer(t, (_, response) => response.end('x'));
+  const callbacks = [];
+  const client = using(t, new Client(`http://made.up.example:${server.port}`, {
+    connect: { lookup: (host, options, callback) => callbacks.push(callback) }, connectTimeout: 100,
+  }));
+  assert.equal((await run(client, {})).error.code, 'UND_ERR_CONNECT_TIMEOUT');
+  const second = run(client, {});
+  await until(() => callbacks.length === 2);
+  callbacks[0](new Error('late'));
+  callbacks[1](null, '127.0.0.1', 4);
+  assert.equal((await second).body?.toString(), 'x');
+});
+
+test('connect.family: addresses of one family', async (t) => {
+  const server = await httpServer(t, (_, response) => response.end('x'));
+  const four = using(t, new Client(server.named, { connect: { family: 4 } }));
+  assert.equal((await run(four, {})).body.toString(), 'x');
+});
+
 test('localAddress', async (t) => {
   const server = await httpServer(t, (request, response) => response.end(request.socket.remoteAddress));
   const client = using(t, new Client(server.origin, { localAddress: '127.0.0.2' }));

@@ -2,7 +2,8 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { createPrivateKey } from 'node:crypto';
+import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { checkServerIdentity } from 'node:tls';
 import { certs, forebay, httpsServer, run, using } from './support.mjs';
 
 const { Client } = forebay;
@@ -48,6 +49,55 @@ test('a client certificate whose key is encrypted', async (t) => {
       name: 'InvalidArgumentError', message: /^invalid key: /,
     });
   }
+});
+
+test('checkServerIdentity decides about names, and sees the certificate', async (t) => {
+  const server = await httpsServer(t, (_, response) => response.end('x'));
+  const asked = [];
+  const checkServerIdentity = (...args) => { asked.push(args); };
+  const origin = `https://127.0.0.1:${server.port}`;
+  const named = using(t, new Client(origin, { connect: { ca, servername: 'other.example', checkServerIdentity } }));
+  assert.equal((await run(named, {})).body.toString(), 'x');
+  const [[host, cert], ...more] = asked;
+  assert.equal(more.length, 0);
+  assert.equal(host, 'other.example');
+  const own = new X509Certificate(certs.of('localhost').cert);
+  assert.equal(cert.fingerprint256, own.fingerprint256);
+  assert.equal(cert.subjectaltname, own.subjectAltName);
+  assert.ok(cert.raw.equals(own.raw));
+  assert.ok(cert.issuerCertificate);
+});
+
+test('checkServerIdentity may refuse, by an error of its own or an exception', async (t) => {
+  const server = await httpsServer(t, (_, response) => response.end('x'));
+  const refusal = new Error('not pinned');
+  for (const checkServerIdentity of [() => refusal, () => { throw refusal; }]) {
+    const client = using(t, new Client(server.named, { connect: { ca, checkServerIdentity } }));
+    const failed = new Promise((resolve) => client.once('connectionError', (origin, targets, error) => resolve(error)));
+    assert.equal((await run(client, {})).error, refusal);
+    assert.equal(await failed, refusal);
+  }
+  // It is Node.js's own function that is called here, with what it needs.
+  const strict = using(t, new Client(server.named, {
+    connect: { ca, servername: 'other.example', checkServerIdentity: (...args) => checkServerIdentity(...args) },
+  }));
+  assert.equal((await run(strict, {})).error.code, 'ERR_TLS_CERT_ALTNAME_INVALID');
+  const never = () => assert.fail('a chain that is not trusted comes first');
+  const unknown = using(t, new Client(server.named, { connect: { checkServerIdentity: never } }));
+  assert.match((await run(unknown, {})).error.code, /SIGNED|VERIFY/);
+  const careless = using(t, new Client(server.named, { connect: { rejectUnauthorized: false, checkServerIdentity: () => refusal } }));
+  assert.equal((await run(careless, {})).body.toString(), 'x');
+});
+
+test('what one checkServerIdentity has accepted is not resumed by another', async (t) => {
+  const server = await httpsServer(t, (_, response) => response.setHeader('connection', 'close').end('x'));
+  const make = (check) => using(t, new Client(server.named, { connect: { ca, checkServerIdentity: check } }));
+  const lax = make(() => undefined);
+  for (let i = 0; i < 3; i++) {
+    assert.equal((await run(lax, {})).body.toString(), 'x');
+  }
+  const refusal = new Error('no');
+  assert.equal((await run(make(() => refusal), {})).error, refusal);
 });
 
 test('the server name: from the origin, a host header, the option', async (t) => {

@@ -182,11 +182,19 @@ test('maxRedirections 0 and unknown options are accepted', async (t) => {
 });
 
 test('what only OpenSSL can is refused, not ignored', () => {
-  for (const name of ['ciphers', 'checkServerIdentity', 'secureContext']) {
+  for (const name of ['ciphers', 'session', 'secureContext']) {
     assert.throws(() => new forebay.Client('https://localhost', { connect: { [name]: 'x' } }), {
       name: 'InvalidArgumentError', message: `connect.${name} is not supported`,
     });
   }
+  for (const name of ['lookup', 'checkServerIdentity']) {
+    assert.throws(() => new forebay.Client('https://localhost', { connect: { [name]: 'x' } }), {
+      name: 'InvalidArgumentError', message: `connect.${name} must be a function`,
+    });
+  }
+  assert.throws(() => new forebay.Client('https://localhost', { connect() {} }), {
+    name: 'InvalidArgumentError', message: /^connect as a function is not supported/,
+  });
   assert.throws(() => new forebay.Client('https://localhost', { connect: { pfx: Buffer.alloc(1) } }), {
     name: 'InvalidArgumentError', message: 'connect.pfx is not supported: give cert and key as PEM',
   });

@@ -2,12 +2,14 @@
 
 use core::cell::{Cell, RefCell};
 use core::future::{Future, poll_fn};
+use core::net::IpAddr;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::ask::Asker;
 use super::command::{ClientId, Request};
 use super::connect::{self, Ready};
 use super::event::{Event, Version};
@@ -30,6 +32,9 @@ pub(super) struct Client {
     pub(super) depth: Cell<u32>,
     /// Its connection, after it was lent.
     pub(super) returned: Cell<Option<Box<Lent>>>,
+    /// The number of the last question to the caller, and what was answered.
+    pub(super) asked: Cell<u32>,
+    pub(super) answer: Cell<Option<Option<Vec<IpAddr>>>>,
     /// It was told that there is a connection, and not that it is gone.
     is_connected: Cell<bool>,
     phase: Cell<Phase>,
@@ -72,6 +77,8 @@ impl Client {
             options,
             queue: RefCell::default(),
             returned: Cell::default(),
+            asked: Cell::new(0),
+            answer: Cell::default(),
             is_connected: Cell::new(false),
             phase: Cell::new(Phase::Open),
             waker: RefCell::default(),
@@ -166,7 +173,8 @@ pub(super) async fn run(shared: Rc<Shared>, client: Rc<Client>) {
 
 async fn live(shared: &Rc<Shared>, client: &Rc<Client>) {
     while let Some(wish) = client.wish(shared).await {
-        let connect = connect::connect(&client.options, &wish);
+        let asker = Asker { shared, client };
+        let connect = connect::connect(&asker, &client.options, &wish);
         match client.unless_destroyed(connect).await {
             Some(Ok(ready)) => serve(shared, client, wish, ready).await,
             Some(Err(failure)) => refuse(shared, client, &wish, *failure),

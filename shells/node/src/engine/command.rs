@@ -1,6 +1,7 @@
 //! What the engine is told.
 
 use core::fmt;
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -91,6 +92,15 @@ pub enum Command {
     Destroy {
         /// Which.
         client: ClientId,
+    },
+    /// The answer to [`Event::Ask`](super::Event::Ask).
+    Answer {
+        /// Who asked.
+        client: ClientId,
+        /// The question's.
+        number: u32,
+        /// None: there is no answer, and the connection does not come about.
+        addresses: Option<Vec<IpAddr>>,
     },
     /// The engine deals with what [`Engine::submit`](super::Engine::submit) has begun by itself.
     TakeBack,

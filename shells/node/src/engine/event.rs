@@ -87,6 +87,15 @@ pub enum Event<'a> {
         /// [`Event::ConnectFailed`], told before.
         failure: Failure,
     },
+    /// Only the caller can tell: [`Command::Answer`](super::Command::Answer) is awaited.
+    Ask {
+        /// Whose connection is being made.
+        client: ClientId,
+        /// Of the question.
+        number: u32,
+        /// What is asked.
+        question: Question<'a>,
+    },
     /// A client's connection is ready, TLS included.
     Connected {
         /// Whose.
@@ -113,6 +122,23 @@ pub enum Event<'a> {
     Closed {
         /// Which.
         client: ClientId,
+    },
+}
+
+/// What is asked of the caller.
+#[derive(Debug, Clone, Copy)]
+pub enum Question<'a> {
+    /// The addresses of a name.
+    Lookup {
+        /// The name.
+        host: &'a str,
+    },
+    /// Whether a server is who it should be; its chain is trusted. Any answer is a yes.
+    Identity {
+        /// Who it should be.
+        host: &'a str,
+        /// Its certificates in DER, its own first.
+        chain: &'a [Vec<u8>],
     },
 }
 

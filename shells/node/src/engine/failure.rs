@@ -57,6 +57,8 @@ pub enum Kind {
     RequestLength = 20,
     /// `NotSupportedError` with `message`.
     NotSupported = 21,
+    /// What the caller's own function said.
+    Caller = 22,
 }
 
 /// An error to be: what is empty is left out.

@@ -22,6 +22,7 @@
 //! that request follows, but for those that were emitted before the engine saw it: the generation
 //! in the [`RequestId`] tells them apart from those of the slot's next request.
 
+mod ask;
 mod causes;
 mod client;
 pub mod command;
@@ -41,7 +42,7 @@ mod shared;
 mod stream;
 
 pub use command::{Body, ClientId, Command, Request, RequestFlags, RequestHead, RequestId};
-pub use event::{Connected, Data, Event, Head, Version};
+pub use event::{Connected, Data, Event, Head, Question, Version};
 pub use failure::{Failure, Kind, SocketInfo};
 pub use lane::Look;
 pub use options::{ClientOptions, Via};

@@ -23,6 +23,10 @@ pub struct ClientOptions {
     pub via: Via,
     /// Lookup, TCP and TLS together. 0: no limit.
     pub connect_timeout_ms: u32,
+    /// Addresses of this family only: 4 or 6; 0: both.
+    pub family: u8,
+    /// The caller looks names up.
+    pub asks_lookup: bool,
     /// Try the other family when the first address does not answer within `attempt_timeout_ms`.
     pub auto_select_family: bool,
     /// See `auto_select_family`.
@@ -85,6 +89,8 @@ pub struct TlsOptions {
     pub key: String,
     /// Verify the peer.
     pub reject_unauthorized: bool,
+    /// The caller says whether a certificate is for the name, by the function of this number.
+    pub asks_identity: Option<u32>,
     /// Send and verify this name. None: that of the origin; empty: send none, verify the origin's.
     pub servername: Option<String>,
     /// Sessions to keep for resumption; 0: none.

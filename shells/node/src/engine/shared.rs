@@ -214,6 +214,14 @@ impl Shared {
             Command::Abort { id } => self.change(id, |slot| self.end(slot)),
             Command::Close { client } => self.with_client(client, Client::close),
             Command::Destroy { client } => self.with_client(client, Client::destroy),
+            Command::Answer { client, number, addresses } => {
+                self.with_client(client, |client| {
+                    // Who asked may have given up and asked something else.
+                    if client.asked.get() == number {
+                        client.answer.set(Some(addresses));
+                    }
+                });
+            }
             Command::TakeBack => self.take_back(true),
             Command::Drained => self.starved.take().into_iter().for_each(Waker::wake),
         }

@@ -11,6 +11,7 @@
 //!  5 credit: slot, generation, bytes
 //!  9 open: client, number of options           10 pipelining: client, depth
 //! 11 close, 12 destroy: client
+//! 13 answer: client, number, length, JSON: addresses, or null
 //! ```
 //!
 //! Body kinds: 0 none, 1 empty, 2 bytes behind the head (low: their length), 3 body number low, 4 a
@@ -81,6 +82,12 @@ fn command(reader: &mut Reader<'_>, options: &[Option<Arc<ClientOptions>>]) -> O
         10 => Command::Pipelining { client: ClientId(reader.word()?), depth: reader.word()? },
         11 => Command::Close { client: ClientId(reader.word()?) },
         12 => Command::Destroy { client: ClientId(reader.word()?) },
+        13 => {
+            let [client, number, len] = reader.words()?;
+            let addresses = serde_json::from_slice(reader.bytes(len as usize)?).ok()?;
+            reader.align();
+            Command::Answer { client: ClientId(client), number, addresses }
+        }
         _ => return None,
     })
 }

@@ -13,7 +13,7 @@
 //!   7 response: lengths of reason, fields, body, trailers; then these
 //!   8 body credit: bytes               9 body sent
 //!  11 error, 13 disconnected, 14 connect failed: length, JSON of the failure
-//!  12 connected: length, JSON         15 closed
+//!  12 connected, 16 ask: length, JSON         15 closed
 //! ```
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,7 +22,8 @@ use crossbeam_queue::{ArrayQueue, SegQueue};
 use serde_json::{Value, json};
 
 use crate::engine::{
-    ClientId, Connected, Data, Event, EventSink, Failure, Head, RequestId, SocketInfo, Version,
+    ClientId, Connected, Data, Event, EventSink, Failure, Head, Question, RequestId, SocketInfo,
+    Version,
 };
 
 /// A batch of this size is handed over at once.
@@ -236,6 +237,9 @@ impl<W: Fn() + Send> EventSink for Sink<W> {
             Event::BodySent { id } => self.request(9, id),
             Event::Upgrade { id, head } => self.head(10, id, &head),
             Event::Error { id, failure } => self.json(11, id, &failure_json(&failure)),
+            Event::Ask { client, number, question } => {
+                self.json(16, of(client), &question_json(number, question));
+            }
             Event::Connected { client, info } => {
                 self.json(12, of(client), &connected_json(&info));
             }
@@ -315,6 +319,17 @@ fn socket_json(socket: &SocketInfo) -> Value {
         "bytesWritten": socket.bytes_written,
         "bytesRead": socket.bytes_read,
     })
+}
+
+fn question_json(number: u32, question: Question<'_>) -> Value {
+    match question {
+        Question::Lookup { host } => json!({ "number": number, "host": host, "chain": null }),
+        Question::Identity { host, chain } => {
+            let hex = |der: &Vec<u8>| der.iter().map(|byte| format!("{byte:02x}")).collect();
+            let chain: Vec<String> = chain.iter().map(hex).collect();
+            json!({ "number": number, "host": host, "chain": chain })
+        }
+    }
 }
 
 fn connected_json(info: &Connected) -> Value {

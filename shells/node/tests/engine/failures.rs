@@ -1,6 +1,6 @@
 //! Each way to fail over plain HTTP/1.1, with the terms that Node.js has for it.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 
@@ -267,6 +267,30 @@ fn the_next_request_gets_the_next_connection() {
     let [first, second] = [(); 2].map(|()| harness.dispatch(Ask::get("/")));
     harness.response(first).expect_err("closed");
     assert_eq!(harness.response(second).expect("a response").0.status, 204);
+}
+
+#[test]
+fn a_name_that_the_caller_looks_up() {
+    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let mut harness = Harness::new();
+    let own =
+        ClientOptions { host: "made.up".to_owned(), asks_lookup: true, ..options(server.address) };
+    let client = harness.open(own);
+    let mut ask = |addresses| {
+        let id = harness.dispatch(Ask::get("/"));
+        let told = harness.skip_to(|told| matches!(told, Told::Ask(..)));
+        let Told::Ask(of, number, host, _) = told else { panic!("no question") };
+        assert_eq!((of, host.as_str()), (client, "made.up"));
+        // What was not asked is not heard.
+        let late = Some(vec![IpAddr::from([127, 0, 0, 9])]);
+        harness.tell(Command::Answer { client, number, addresses });
+        harness.tell(Command::Answer { client, number: number.wrapping_sub(1), addresses: late });
+        harness.response(id)
+    };
+    let refused = ask(None).expect_err("no address");
+    assert_eq!(refused.kind, Kind::Connect);
+    assert!(ask(Some(Vec::new())).is_err());
+    assert_eq!(ask(Some(vec![server.address.ip()])).expect("a response").1, b"ok");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use forebay_node::engine::options::{H2Options, Protocol};
 use forebay_node::engine::{
     Body, ClientId, ClientOptions, Command, Connected, Engine, Event, EventSink, Failure, Head,
-    Look, Request, RequestFlags, RequestHead, RequestId, Version, Via,
+    Look, Question, Request, RequestFlags, RequestHead, RequestId, Version, Via,
 };
 
 /// Nothing that a test waits for takes longer.
@@ -35,6 +35,8 @@ pub(crate) enum Told {
     BodySent(RequestId),
     Upgrade(RequestId, Answer),
     Error(RequestId, Failure),
+    /// Client, number, host, certificates.
+    Ask(ClientId, u32, String, usize),
     Connected(ClientId, Connected),
     Disconnected(ClientId, Failure),
     ConnectFailed(ClientId, Failure),
@@ -87,6 +89,12 @@ impl EventSink for Sink {
             Event::BodySent { id } => Told::BodySent(id),
             Event::Upgrade { id, head } => Told::Upgrade(id, answer(&head)),
             Event::Error { id, failure } => Told::Error(id, failure),
+            Event::Ask { client, number, question: Question::Lookup { host } } => {
+                Told::Ask(client, number, host.to_owned(), 0)
+            }
+            Event::Ask { client, number, question: Question::Identity { host, chain } } => {
+                Told::Ask(client, number, host.to_owned(), chain.len())
+            }
             Event::Connected { client, info } => Told::Connected(client, info),
             Event::Disconnected { client, failure } => Told::Disconnected(client, failure),
             Event::ConnectFailed { client, failure } => Told::ConnectFailed(client, failure),
@@ -249,7 +257,8 @@ impl Told {
             | Self::BodySent(id)
             | Self::Upgrade(id, _)
             | Self::Error(id, _) => Some(*id),
-            Self::Connected(..)
+            Self::Ask(..)
+            | Self::Connected(..)
             | Self::Disconnected(..)
             | Self::ConnectFailed(..)
             | Self::Closed(_) => None,
@@ -330,6 +339,8 @@ pub(crate) fn options(address: SocketAddr) -> ClientOptions {
         local_address: None,
         via: Via::Direct,
         connect_timeout_ms: 5_000,
+        family: 0,
+        asks_lookup: false,
         auto_select_family: true,
         attempt_timeout_ms: 250,
         tcp_keep_alive_ms: Some(60_000),

@@ -13,6 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Attempted, lookup};
+use crate::engine::ask::Asker;
 use crate::engine::causes;
 use crate::engine::failure::{Failure, Kind};
 use crate::engine::options::ClientOptions;
@@ -20,12 +21,13 @@ use crate::engine::stream::Stream;
 
 /// Connects to a host by TCP.
 pub(super) async fn dial(
+    asker: &Asker<'_>,
     host: &str,
     port: u16,
     options: &ClientOptions,
     attempted: &Attempted,
 ) -> Result<Stream, Box<Failure>> {
-    let addresses = lookup::lookup(host, port).await?;
+    let addresses = lookup::lookup(asker, host, port, options).await?;
     let mut race = Race {
         waiting: in_turns(addresses, options),
         running: Vec::new(),

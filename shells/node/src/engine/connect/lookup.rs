@@ -5,17 +5,36 @@ use std::io;
 
 use tokio::net::lookup_host;
 
+use crate::engine::ask::Asker;
+use crate::engine::event::Question;
 use crate::engine::failure::{Failure, Kind};
+use crate::engine::options::ClientOptions;
 
-/// The addresses of a host, in the order in which the system gives them.
-pub(super) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Box<Failure>> {
+/// The addresses of a host, in the order in which the system, or the caller's function, gives
+/// them.
+pub(super) async fn lookup(
+    asker: &Asker<'_>,
+    host: &str,
+    port: u16,
+    options: &ClientOptions,
+) -> Result<Vec<SocketAddr>, Box<Failure>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
+    if options.asks_lookup {
+        let found = asker.ask(Question::Lookup { host }).await?;
+        let addresses: Vec<_> = found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        return if addresses.is_empty() { Err(Box::new(not_found(host))) } else { Ok(addresses) };
+    }
+    let wanted = |address: &SocketAddr| match options.family {
+        4 => address.is_ipv4(),
+        6 => address.is_ipv6(),
+        _ => true,
+    };
     match lookup_host((host, port)).await {
         Ok(found) => {
             let mut addresses: Vec<SocketAddr> = Vec::new();
-            found.for_each(|address| {
+            found.filter(wanted).for_each(|address| {
                 if !addresses.contains(&address) {
                     addresses.push(address);
                 }

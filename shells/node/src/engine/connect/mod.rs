@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
+use super::ask::Asker;
 use super::causes;
 use super::client::Wish;
 use super::event::{Connected, Version};
@@ -31,11 +32,12 @@ type Attempted = RefCell<Vec<String>>;
 
 /// Connects as the options say, for a request with this wish.
 pub(super) async fn connect(
+    asker: &Asker<'_>,
     options: &Arc<ClientOptions>,
     wish: &Wish,
 ) -> Result<Ready, Box<Failure>> {
     let attempted = Attempted::default();
-    let work = establish(options, wish, &attempted);
+    let work = establish(asker, options, wish, &attempted);
     if options.connect_timeout_ms == 0 {
         return work.await;
     }
@@ -44,20 +46,22 @@ pub(super) async fn connect(
 }
 
 async fn establish(
+    asker: &Asker<'_>,
     options: &Arc<ClientOptions>,
     wish: &Wish,
     attempted: &Attempted,
 ) -> Result<Ready, Box<Failure>> {
     let mut stream = match &options.socket_path {
         Some(path) => local(path).await?,
-        None => by_tcp(options, attempted).await?,
+        None => by_tcp(asker, options, attempted).await?,
     };
     let prior = options.protocol == Protocol::H2Prior && !wish.no_h2;
     let mut chosen = false;
     if let Some(tls) = &options.tls {
         let protocols = tls::protocols(options, wish);
         let peer = tls::Peer { host: &options.host, tls, protocols };
-        (stream, chosen) = tls::secure(stream, options, peer, wish.servername.as_deref()).await?;
+        let name = wish.servername.as_deref();
+        (stream, chosen) = tls::secure(asker, stream, options, peer, name).await?;
     }
     let (local, remote) = stream.addresses();
     let version = if prior || chosen { Version::Http2 } else { Version::Http11 };
@@ -66,24 +70,25 @@ async fn establish(
 
 /// To the origin, or as far as a proxy brings us.
 async fn by_tcp(
+    asker: &Asker<'_>,
     options: &Arc<ClientOptions>,
     attempted: &Attempted,
 ) -> Result<Stream, Box<Failure>> {
     let (origin, origin_port) = (options.host.as_str(), options.port);
     match &options.via {
-        Via::Direct => dial::dial(origin, origin_port, options, attempted).await,
+        Via::Direct => dial::dial(asker, origin, origin_port, options, attempted).await,
         Via::Connect { host, port, tls, fields } => {
-            let mut stream = dial::dial(host, *port, options, attempted).await?;
+            let mut stream = dial::dial(asker, host, *port, options, attempted).await?;
             if let Some(tls) = tls {
                 let peer = tls::Peer { host, tls, protocols: tls::HTTP1 };
-                let secured = tls::secure(stream, options, peer, None).await;
+                let secured = tls::secure(asker, stream, options, peer, None).await;
                 (stream, _) = secured.map_err(of_proxy)?;
             }
             tunnel::open(&mut stream, origin, origin_port, fields).await?;
             Ok(stream)
         }
         Via::Socks5 { host, port, auth } => {
-            let mut stream = dial::dial(host, *port, options, attempted).await?;
+            let mut stream = dial::dial(asker, host, *port, options, attempted).await?;
             socks::open(&mut stream, origin, origin_port, auth.as_ref()).await?;
             Ok(stream)
         }

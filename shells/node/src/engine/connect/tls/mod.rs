@@ -12,10 +12,12 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
 use tokio_rustls::TlsConnector;
 
+use crate::engine::ask::Asker;
 use crate::engine::client::Wish;
+use crate::engine::event::Question;
 use crate::engine::failure::{Failure, Kind};
 use crate::engine::options::{ClientOptions, Protocol, TlsOptions};
 use crate::engine::stream::Stream;
@@ -47,6 +49,7 @@ pub(super) const HTTP1: &[&[u8]] = &[b"http/1.1"];
 
 /// Secures a stream: the new one, and whether HTTP/2 was chosen.
 pub(super) async fn secure(
+    asker: &Asker<'_>,
     stream: Stream,
     options: &Arc<ClientOptions>,
     peer: Peer<'_>,
@@ -62,7 +65,14 @@ pub(super) async fn secure(
     })?;
     let secured = TlsConnector::from(config).connect(server, stream).await;
     let secured = secured.map_err(|error| Box::new(of_handshake(&error)))?;
-    let h2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
+    let session = secured.get_ref().1;
+    let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+    if peer.tls.asks_identity.is_some() && peer.tls.reject_unauthorized && !resumed {
+        let certificates = session.peer_certificates().unwrap_or_default();
+        let chain: Vec<_> = certificates.iter().map(|one| one.as_ref().to_vec()).collect();
+        asker.ask(Question::Identity { host: name, chain: &chain }).await?;
+    }
+    let h2 = session.alpn_protocol() == Some(b"h2");
     Ok((Stream::Tls(Box::new(secured)), h2))
 }
 
@@ -108,7 +118,7 @@ fn make(made: &mut Made, peer: &Peer<'_>, hides: bool) -> Result<ClientConfig, B
     let tls = peer.tls;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let trust = made.trust(&tls.ca)?;
-    let verifier = Verifier::new(trust, &provider, tls.reject_unauthorized);
+    let verifier = Verifier::new(trust, &provider, tls);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions(tls))
         .map_err(|error| invalid(error.to_string()))?

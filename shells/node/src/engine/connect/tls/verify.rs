@@ -15,6 +15,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 
 use super::der::{self, Certificate};
+use crate::engine::options::TlsOptions;
 
 /// Whom to trust.
 #[derive(Debug)]
@@ -56,11 +57,14 @@ pub(super) struct Verifier {
     trust: Arc<Trust>,
     algorithms: WebPkiSupportedAlgorithms,
     rejects: bool,
+    /// Whether a certificate is for the name is decided here.
+    names: bool,
 }
 
 impl Verifier {
-    pub(super) fn new(trust: Arc<Trust>, provider: &CryptoProvider, rejects: bool) -> Self {
-        Self { trust, algorithms: super::algorithms(provider), rejects }
+    pub(super) fn new(trust: Arc<Trust>, provider: &CryptoProvider, tls: &TlsOptions) -> Self {
+        let (rejects, names) = (tls.reject_unauthorized, tls.asks_identity.is_none());
+        Self { trust, algorithms: super::algorithms(provider), rejects, names }
     }
 
     fn verify(
@@ -87,7 +91,7 @@ impl Verifier {
             }
             Err(error) => return Err(untrusted(&error, &cert, intermediates)),
         }
-        if parsed.is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok()) {
+        if !self.names || parsed.is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok()) {
             return Ok(());
         }
         named_otherwise(&cert, name)
