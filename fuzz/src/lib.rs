@@ -1,6 +1,7 @@
 //! What the targets share: bytes cut where the fuzzer chooses.
 
 pub mod home;
+pub mod node;
 pub mod worker;
 
 /// Takes a list of cuts off the front of `data`: the pieces of the rest arrive one after another.

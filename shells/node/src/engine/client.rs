@@ -184,7 +184,7 @@ async fn live(shared: &Rc<Shared>, client: &Rc<Client>) {
 }
 
 /// The client's task has lost its way: nobody waits in vain for what it was doing.
-fn fail_all(shared: &Shared, client: &Client) {
+pub(super) fn fail_all(shared: &Shared, client: &Client) {
     shared.take_back(true);
     drop(client.returned.take());
     client.queue.take();
@@ -197,7 +197,7 @@ fn fail_all(shared: &Shared, client: &Client) {
 }
 
 /// Uses a connection until its end.
-async fn serve(shared: &Rc<Shared>, client: &Rc<Client>, wish: Wish, ready: Ready) {
+pub(super) async fn serve(shared: &Rc<Shared>, client: &Rc<Client>, wish: Wish, ready: Ready) {
     let (id, version) = (client.id, ready.info.version);
     client.is_connected.set(true);
     shared.emit(Event::Connected { client: id, info: ready.info.clone() });

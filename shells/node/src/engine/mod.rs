@@ -29,6 +29,9 @@ pub mod command;
 mod connect;
 pub mod event;
 pub mod failure;
+#[cfg(all(fuzzing, unix))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod h1;
 mod h2;

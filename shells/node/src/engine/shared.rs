@@ -159,10 +159,11 @@ impl Shared {
         self.with_slot(id, |_| ()).is_some()
     }
 
-    /// The requests of a client that are not over.
+    /// The requests of a client that are not over, and have no task of their own.
     pub(super) fn requests_of(&self, client: ClientId) -> Vec<RequestId> {
         let slots = self.slots.borrow();
-        let of = slots.iter().zip(0..).filter(|(slot, _)| slot.live && slot.client == client.0);
+        let waits = |slot: &Slot| slot.live && slot.client == client.0 && slot.waker.is_none();
+        let of = slots.iter().zip(0..).filter(|(slot, _)| waits(slot));
         of.map(|(slot, index)| RequestId { slot: index, generation: slot.generation }).collect()
     }
 
@@ -188,12 +189,7 @@ impl Shared {
         match command {
             Command::Open { client: id, options } => {
                 let client = Rc::new(Client::new(id, options));
-                let mut clients = self.clients.borrow_mut();
-                let index = id.0 as usize;
-                if clients.len() <= index {
-                    clients.resize(index + 1, None);
-                }
-                clients[index] = Some(Rc::clone(&client));
+                self.adopt(&client);
                 tokio::task::spawn_local(client::run(Rc::clone(self), client));
             }
             Command::Pipelining { client, depth } => {
@@ -225,6 +221,16 @@ impl Shared {
             Command::TakeBack => self.take_back(true),
             Command::Drained => self.starved.take().into_iter().for_each(Waker::wake),
         }
+    }
+
+    /// A client begins to be.
+    pub(super) fn adopt(&self, client: &Rc<Client>) {
+        let mut clients = self.clients.borrow_mut();
+        let index = client.id.0 as usize;
+        if clients.len() <= index {
+            clients.resize(index + 1, None);
+        }
+        clients[index] = Some(Rc::clone(client));
     }
 
     fn dispatch(&self, request: Box<Request>) {
