@@ -87,6 +87,7 @@ impl Config {
             connect_timeout_ms: 0,
             family: 0,
             asks_lookup: false,
+            asks_socket: false,
             auto_select_family: false,
             attempt_timeout_ms: 250,
             tcp_keep_alive_ms: None,

@@ -17,10 +17,10 @@ export function ask(connect: any, question: Question, done: Done): void {
     }
   };
   try {
-    if (question.chain === null) {
+    if (question.kind === 'lookup') {
       lookUp(connect, question.host, once);
     } else {
-      once(connect.checkServerIdentity(question.host, certificate(question.chain)));
+      once(connect.checkServerIdentity(question.host, certificate(question.chain!)));
     }
   } catch (error) {
     once(error);

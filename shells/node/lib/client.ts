@@ -1,11 +1,12 @@
 // One origin, at most one connection at a time.
 
 import { ask } from './ask';
+import { bridge } from './bridge';
 import { channels } from './diagnostics';
 import { DispatcherBase } from './dispatcher';
-import { InvalidArgumentError, type SocketInfo } from './errors';
+import { InvalidArgumentError, SocketError, type SocketInfo } from './errors';
 import { Exchange } from './exchange';
-import { KIND_CALLER, errorOf, infoOf } from './failure';
+import { KIND_CALLER, KIND_SOCKET, KIND_SYSTEM, errorOf, infoOf } from './failure';
 import * as link from './link';
 import * as options from './options';
 import { Request } from './request';
@@ -53,8 +54,10 @@ export class Client extends DispatcherBase implements link.ClientEnd {
   private readonly given: any;
   private profile: string | null = null;
   private number = -1;
-  /** The error that a function of the caller gave last. */
+  /** The error that a function of the caller, or a socket of its making, gave last. */
   private said: unknown = null;
+  /** The socket that the caller's connector has made. */
+  private made: any = null;
   private onEmpty: (() => void) | null = null;
   private onGone: (() => void) | null = null;
 
@@ -66,7 +69,8 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     this._authority = this._url.host;
     this._isTls = this._url.protocol === 'https:';
     this._settings = options.settingsOf(given);
-    this._isPlain = !this._isTls && !this._settings.useH2c && !options.tlsToProxy(given);
+    this._isPlain = !this._isTls && !this._settings.useH2c && !options.tlsToProxy(given)
+      && typeof given.connect !== 'function';
     this.given = given;
     // What the engine cannot do is said now, not at the first request.
     options.profileOf(this._url, given);
@@ -197,7 +201,7 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     this._isConnecting = false;
     this._isConnected = true;
     this._isH2 = info.version === 20;
-    this._socketInfo = infoOf(info);
+    this._socketInfo = infoOf(this.made ?? info);
     this._connectError = null;
     if (channels.proxyConnected.hasSubscribers) {
       this.publishTunnel();
@@ -215,18 +219,75 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     this._isConnected = false;
     this._isH2 = false;
     this._socketInfo = null;
-    this.emit('disconnect', this._url, [this], errorOf(failure));
+    const error = this._errorOf(failure);
+    this.made = null;
+    this.emit('disconnect', this._url, [this], error);
   }
 
   _onAsked(question: link.Question): void {
     const { number } = this;
+    if (question.kind === 'socket') {
+      this.makeSocket(number, question);
+      return;
+    }
     ask(options.connectOf(this.given), question, (error, addresses = []) => {
       // A client that was closed meanwhile asks no more.
       if (this.number === number) {
         this.said = error;
-        link.answer(number, question.number, error ? null : addresses);
+        link.answer(number, question.number, error ? null : { addresses, socket: null, h2: false });
       }
     });
+  }
+
+  /** Asks the caller's connector, and puts its socket between the engine and the server. */
+  private makeSocket(number: number, question: link.Question): void {
+    const { host, protocol, port } = this._url;
+    const localAddress = this.given.localAddress ?? null;
+    let isDone = false;
+    const done = (error: unknown, socket?: any): void => {
+      const late = isDone || this.number !== number;
+      isDone = true;
+      if (late) {
+        socket?.on('error', () => {}).destroy();
+        return;
+      }
+      try {
+        this.said = error ?? whyUnusable(socket);
+        const end = this.said === null ? this.join(socket) : null;
+        const h2 = this._settings.useH2c || socket?.alpnProtocol === 'h2';
+        link.answer(number, question.number, end === null ? null : { addresses: [], socket: end, h2 });
+      } catch (failure) {
+        // No descriptors are left, for one.
+        this.said = failure;
+        socket.destroy();
+        link.answer(number, question.number, null);
+      }
+    };
+    try {
+      this.given.connect({
+        host, hostname: options.hostOf(this._url), protocol, port, servername: question.host, localAddress, httpSocket: undefined,
+      }, done);
+    } catch (error) {
+      done(error);
+    }
+  }
+
+  /** Joins `socket` to the engine: the number by which it asks for its end. */
+  private join(socket: any): number {
+    const end = link.pair();
+    this.made = socket;
+    bridge(socket, end, (failure) => {
+      if (this.made === socket) {
+        this.said = failure;
+      }
+    });
+    return end;
+  }
+
+  /** What a failure is to the caller, whose own socket may have said it first. */
+  _errorOf(failure: link.Failure): Error {
+    const isEnd = failure.kind === KIND_SOCKET || failure.kind === KIND_SYSTEM;
+    return this.made !== null && this.said !== null && isEnd ? this.said as Error : errorOf(failure);
   }
 
   _onConnectFailed(failure: link.Failure): void {
@@ -325,11 +386,17 @@ export namespace Client {
   }
 }
 
-/** Refuses what only a JavaScript socket could do. */
+/** What is wrong with a socket that a connector gives. */
+function whyUnusable(socket: any): Error | null {
+  if (!socket) {
+    return new InvalidArgumentError('connect gave no socket');
+  }
+  return socket.destroyed ? socket.errored ?? new SocketError('other side closed') : null;
+}
+
+/** There is no socket there that both sides could have an end of. */
 function refuseConnector(connect: unknown): void {
-  if (typeof connect === 'function') {
-    throw new InvalidArgumentError(
-      'connect as a function is not supported: the engine opens sockets; its object form takes lookup and checkServerIdentity',
-    );
+  if (typeof connect === 'function' && process.platform === 'win32') {
+    throw new InvalidArgumentError('connect as a function is not supported on Windows');
   }
 }

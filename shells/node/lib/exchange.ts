@@ -448,7 +448,7 @@ export class Exchange implements link.RequestEnd, UploadTarget {
 
   _onFailure(failure: link.Failure): void {
     const error = failure.kind === KIND_CONNECT
-      ? this._client._connectError ?? errorOf(failure) : errorOf(failure);
+      ? this._client._connectError ?? errorOf(failure) : this._client._errorOf(failure);
     if (this.state === State.Upgraded) {
       this.socket!.destroy(error);
     } else if (this.held !== null) {

@@ -34,6 +34,8 @@ const MAKERS: ((failure: Failure) => Error)[] = [
 ];
 
 export const KIND_CONNECT = 0;
+export const KIND_SYSTEM = 1;
+export const KIND_SOCKET = 8;
 export const KIND_CALLER = 22;
 
 export function errorOf(failure: Failure): Error {
@@ -98,7 +100,7 @@ function socketInfo(failure: Failure): errors.SocketInfo | null {
   return socket && { ...infoOf(socket), timeout: undefined, bytesWritten: socket.bytesWritten, bytesRead: socket.bytesRead };
 }
 
-export function infoOf(info: ConnectionInfo): errors.SocketInfo {
+export function infoOf(info: Omit<ConnectionInfo, 'version'>): errors.SocketInfo {
   const remote = info.remoteAddress ?? undefined;
   return {
     localAddress: info.localAddress ?? undefined,

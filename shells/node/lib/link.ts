@@ -33,9 +33,19 @@ export interface ClientEnd {
 /** What the engine cannot know. */
 export interface Question {
   number: number;
+  kind: 'lookup' | 'identity' | 'socket';
+  /** Of `socket`: the name that a request wishes for, or null. */
   host: string;
-  /** Certificates in hexadecimal DER; null: the host's addresses are asked for. */
-  chain: string[] | null;
+  /** Of `identity`: certificates in hexadecimal DER. */
+  chain?: string[];
+}
+
+export interface Answer {
+  addresses: string[];
+  /** What {@link pair} gave, when the engine's end of it leads to the server. */
+  socket: number | null;
+  /** HTTP/2 is spoken there. */
+  h2: boolean;
 }
 
 export interface ConnectionInfo {
@@ -260,6 +270,11 @@ export function keepAlive(change: number): void {
   }
 }
 
+/** The descriptor of one end of a local socket, to be closed; the engine gets the other by an answer. */
+export function pair(): number {
+  return start().pair();
+}
+
 export function openClient(client: ClientEnd, options: number): number {
   const number = freeClients.pop() ?? clients.length;
   clients[number] = client;
@@ -287,8 +302,8 @@ export function setPipelining(number: number, depth: number): void {
 }
 
 /** Answers {@link ClientEnd._onAsked}; null: there is no answer. */
-export function answer(client: number, question: number, addresses: string[] | null): void {
-  const text = JSON.stringify(addresses);
+export function answer(client: number, question: number, given: Answer | null): void {
+  const text = JSON.stringify(given);
   const i = reserve(4, text.length);
   words[i] = 13;
   words[i + 1] = client;

@@ -11,6 +11,7 @@ export interface Environment {
   look(slab: Uint8Array): number;
   drain(slab: Uint8Array): number;
   take(into: Uint8Array): void;
+  pair(): number;
   hold(on: boolean): void;
 }
 

@@ -151,9 +151,11 @@ export function profileOf(origin: URL, options: any): string {
     socketPath: options.socketPath ?? connect.socketPath ?? null,
     localAddress: options.localAddress ?? connect.localAddress ?? null,
     via: options[VIA] ?? null,
-    connectTimeout: clamp(connect.timeout ?? options.connectTimeout ?? 10_000),
+    // A connector has a limit of its own.
+    connectTimeout: typeof options.connect === 'function' ? 0 : clamp(connect.timeout ?? options.connectTimeout ?? 10_000),
     // Names of proxies are looked up without what `requestTls` says.
     family: !options[VIA] && (connect.family === 4 || connect.family === 6) ? connect.family : 0,
+    asksSocket: typeof options.connect === 'function',
     asksLookup: !options[VIA] && connect.lookup != null,
     autoSelectFamily: options.autoSelectFamily ?? connect.autoSelectFamily ?? true,
     attemptTimeout: attempts < 0 ? 250 : Math.max(10, attempts),

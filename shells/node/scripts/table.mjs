@@ -30,6 +30,7 @@ const FEATURES = [
   ['errors: classes, codes, messages', 'error.test'],
   ['HTTPS: own roots, client certificates, encrypted keys, session resumption', '^tls.test'],
   ['`connect.lookup`, `connect.checkServerIdentity`', 'agent.test|^tls.test', 'lookup|checkServerIdentity'],
+  ['`connect` as a function (not on Windows)', 'connector.test'],
   ['TLS failures with OpenSSL\'s codes', 'tls-error.test'],
   ['HTTP/2 by ALPN, `allowH2`, `H2CClient`', 'h2.test'],
   ['`ProxyAgent`, `EnvHttpProxyAgent`, `Socks5ProxyAgent`', 'proxy.test'],
@@ -44,7 +45,6 @@ const FEATURES = [
 ];
 /** What undici has and this package has not, with what happens instead. */
 const MISSING = [
-  ['`connect` as a function', '`InvalidArgumentError`: the engine opens sockets; `connect.lookup` and `connect.checkServerIdentity` are asked'],
   ['`pfx`, `ciphers` and other options of OpenSSL alone', '`InvalidArgumentError`'],
   ['`clientFactory` of `ProxyAgent`', '`InvalidArgumentError`: the engine opens tunnels'],
   ['`MockAgent`, `SnapshotAgent`, cookies, `fetch`, `WebSocket`, `EventSource`', 'undici\'s own work with these dispatchers'],

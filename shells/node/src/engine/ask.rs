@@ -1,10 +1,10 @@
 //! Questions that only functions of the caller answer.
 
 use core::future::poll_fn;
-use core::net::IpAddr;
 use core::task::Poll;
 
 use super::client::Client;
+use super::command::Answer;
 use super::event::{Event, Question};
 use super::failure::{Failure, Kind};
 use super::shared::Shared;
@@ -17,7 +17,7 @@ pub(super) struct Asker<'a> {
 
 impl Asker<'_> {
     /// Asks, and waits for the answer; without one the caller knows why.
-    pub(super) async fn ask(&self, question: Question<'_>) -> Result<Vec<IpAddr>, Box<Failure>> {
+    pub(super) async fn ask(&self, question: Question<'_>) -> Result<Answer, Box<Failure>> {
         let Client { id, asked, answer, .. } = self.client;
         let number = asked.get().wrapping_add(1);
         asked.set(number);

@@ -2,7 +2,6 @@
 
 use core::cell::{Cell, RefCell};
 use core::future::{Future, poll_fn};
-use core::net::IpAddr;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
@@ -10,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::ask::Asker;
-use super::command::{ClientId, Request};
+use super::command::{Answer, ClientId, Request};
 use super::connect::{self, Ready};
 use super::event::{Event, Version};
 use super::failure::{Failure, Kind};
@@ -34,7 +33,7 @@ pub(super) struct Client {
     pub(super) returned: Cell<Option<Box<Lent>>>,
     /// The number of the last question to the caller, and what was answered.
     pub(super) asked: Cell<u32>,
-    pub(super) answer: Cell<Option<Option<Vec<IpAddr>>>>,
+    pub(super) answer: Cell<Option<Option<Answer>>>,
     /// It was told that there is a connection, and not that it is gone.
     is_connected: Cell<bool>,
     phase: Cell<Phase>,

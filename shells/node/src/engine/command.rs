@@ -2,6 +2,8 @@
 
 use core::fmt;
 use core::net::IpAddr;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -100,12 +102,24 @@ pub enum Command {
         /// The question's.
         number: u32,
         /// None: there is no answer, and the connection does not come about.
-        addresses: Option<Vec<IpAddr>>,
+        answer: Option<Answer>,
     },
     /// The engine deals with what [`Engine::submit`](super::Engine::submit) has begun by itself.
     TakeBack,
     /// The sink has room again after [`EventSink::is_full`](super::EventSink::is_full).
     Drained,
+}
+
+/// What the caller's functions said; to each question its part.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// Of a name.
+    pub addresses: Vec<IpAddr>,
+    /// The engine's end of a stream that leads to the server.
+    #[cfg(unix)]
+    pub socket: Option<UnixStream>,
+    /// HTTP/2 is to be spoken on it.
+    pub h2: bool,
 }
 
 /// A request and all that goes with it.

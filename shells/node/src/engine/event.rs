@@ -133,6 +133,11 @@ pub enum Question<'a> {
         /// The name.
         host: &'a str,
     },
+    /// A stream to the server, TLS included.
+    Socket {
+        /// The name that the request wishes for.
+        servername: Option<&'a str>,
+    },
     /// Whether a server is who it should be; its chain is trusted. Any answer is a yes.
     Identity {
         /// Who it should be.

@@ -44,7 +44,7 @@ mod runtime;
 mod shared;
 mod stream;
 
-pub use command::{Body, ClientId, Command, Request, RequestFlags, RequestHead, RequestId};
+pub use command::{Answer, Body, ClientId, Command, Request, RequestFlags, RequestHead, RequestId};
 pub use event::{Connected, Data, Event, Head, Question, Version};
 pub use failure::{Failure, Kind, SocketInfo};
 pub use lane::Look;

@@ -25,6 +25,8 @@ pub struct ClientOptions {
     pub connect_timeout_ms: u32,
     /// Addresses of this family only: 4 or 6; 0: both.
     pub family: u8,
+    /// The caller makes the streams to the server.
+    pub asks_socket: bool,
     /// The caller looks names up.
     pub asks_lookup: bool,
     /// Try the other family when the first address does not answer within `attempt_timeout_ms`.

@@ -210,11 +210,11 @@ impl Shared {
             Command::Abort { id } => self.change(id, |slot| self.end(slot)),
             Command::Close { client } => self.with_client(client, Client::close),
             Command::Destroy { client } => self.with_client(client, Client::destroy),
-            Command::Answer { client, number, addresses } => {
+            Command::Answer { client, number, answer } => {
                 self.with_client(client, |client| {
                     // Who asked may have given up and asked something else.
                     if client.asked.get() == number {
-                        client.answer.set(Some(addresses));
+                        client.answer.set(Some(answer));
                     }
                 });
             }

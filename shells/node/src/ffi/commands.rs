@@ -11,19 +11,22 @@
 //!  5 credit: slot, generation, bytes
 //!  9 open: client, number of options           10 pipelining: client, depth
 //! 11 close, 12 destroy: client
-//! 13 answer: client, number, length, JSON: addresses, or null
+//! 13 answer: client, number, length, JSON: `{ addresses, socket, h2 }`, or null
 //! ```
 //!
 //! Body kinds: 0 none, 1 empty, 2 bytes behind the head (low: their length), 3 body number low, 4 a
 //! stream, 5 a stream of low + 2^32 * high bytes.
 
 use core::fmt;
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Deserialize;
 
+use super::sockets::Sockets;
 use crate::engine::{
-    Body, ClientId, ClientOptions, Command, Request, RequestFlags, RequestHead, RequestId,
+    Answer, Body, ClientId, ClientOptions, Command, Request, RequestFlags, RequestHead, RequestId,
 };
 
 /// The commands are not as described: JavaScript's side has a bug.
@@ -47,8 +50,9 @@ pub(super) fn decode(
     packed: &[u8],
     bodies: Vec<Bytes>,
     options: &[Option<Arc<ClientOptions>>],
+    sockets: &mut Sockets,
 ) -> Result<Vec<Command>, Malformed> {
-    let mut reader = Reader { packed, at: 0, bodies };
+    let mut reader = Reader { packed, at: 0, bodies, sockets };
     let mut commands = Vec::with_capacity(packed.len() / 192 + 1);
     while reader.at < packed.len() {
         let at = reader.at;
@@ -84,9 +88,10 @@ fn command(reader: &mut Reader<'_>, options: &[Option<Arc<ClientOptions>>]) -> O
         12 => Command::Destroy { client: ClientId(reader.word()?) },
         13 => {
             let [client, number, len] = reader.words()?;
-            let addresses = serde_json::from_slice(reader.bytes(len as usize)?).ok()?;
+            let said = serde_json::from_slice::<Option<Said>>(reader.bytes(len as usize)?).ok()?;
             reader.align();
-            Command::Answer { client: ClientId(client), number, addresses }
+            let answer = said.map(|said| said.with(reader.sockets));
+            Command::Answer { client: ClientId(client), number, answer }
         }
         _ => return None,
     })
@@ -145,6 +150,28 @@ struct Reader<'a> {
     packed: &'a [u8],
     at: usize,
     bodies: Vec<Bytes>,
+    sockets: &'a mut Sockets,
+}
+
+/// What the caller's functions said.
+#[derive(Deserialize)]
+struct Said {
+    addresses: Vec<IpAddr>,
+    socket: Option<i32>,
+    h2: bool,
+}
+
+impl Said {
+    #[cfg(unix)]
+    fn with(self, sockets: &mut Sockets) -> Answer {
+        let Self { addresses, socket, h2 } = self;
+        Answer { addresses, h2, socket: socket.and_then(|number| sockets.take(number)) }
+    }
+
+    #[cfg(not(unix))]
+    fn with(self, _: &mut Sockets) -> Answer {
+        Answer { addresses: self.addresses, h2: self.h2 && self.socket.is_some() }
+    }
 }
 
 impl<'a> Reader<'a> {

@@ -323,11 +323,14 @@ fn socket_json(socket: &SocketInfo) -> Value {
 
 fn question_json(number: u32, question: Question<'_>) -> Value {
     match question {
-        Question::Lookup { host } => json!({ "number": number, "host": host, "chain": null }),
+        Question::Lookup { host } => json!({ "number": number, "kind": "lookup", "host": host }),
+        Question::Socket { servername } => {
+            json!({ "number": number, "kind": "socket", "host": servername })
+        }
         Question::Identity { host, chain } => {
             let hex = |der: &Vec<u8>| der.iter().map(|byte| format!("{byte:02x}")).collect();
             let chain: Vec<String> = chain.iter().map(hex).collect();
-            json!({ "number": number, "host": host, "chain": chain })
+            json!({ "number": number, "kind": "identity", "host": host, "chain": chain })
         }
     }
 }

@@ -12,6 +12,7 @@ mod borrowed;
 mod commands;
 mod events;
 mod options;
+mod sockets;
 
 use core::cell::RefCell;
 use core::panic::AssertUnwindSafe;
@@ -30,6 +31,7 @@ use neon::types::buffer::TypedArray as _;
 
 use crate::engine::{ClientOptions, Command, Engine, Look};
 use events::{Drained, Queue, Sink};
+use sockets::Sockets;
 
 /// One Node.js environment: the main thread, or one worker thread.
 struct Environment {
@@ -40,6 +42,7 @@ struct Environment {
     /// Referenced exactly while JavaScript wants to live.
     channel: RefCell<Channel>,
     options: RefCell<Profiles>,
+    sockets: RefCell<Sockets>,
 }
 
 /// What clients are opened with; numbers are used again.
@@ -75,7 +78,8 @@ fn start(mut cx: FunctionContext<'_>) -> JsResult<'_, JsObject> {
         Engine::start(Box::new(sink)).or_else(|error| cx.throw_error(error.to_string()))?;
     let (channel, options) = (RefCell::new(channel), RefCell::default());
     let here = RefCell::new(Sink::new(Arc::default(), (|| {}) as fn()));
-    let environment = Rc::new(Environment { engine, queue, here, channel, options });
+    let sockets = RefCell::default();
+    let environment = Rc::new(Environment { engine, queue, here, channel, options, sockets });
     let functions = cx.empty_object();
     export(&mut cx, functions, "roots", &environment, Environment::roots)?;
     export(&mut cx, functions, "define", &environment, Environment::define)?;
@@ -83,6 +87,7 @@ fn start(mut cx: FunctionContext<'_>) -> JsResult<'_, JsObject> {
     export(&mut cx, functions, "submit", &environment, Environment::submit)?;
     export(&mut cx, functions, "look", &environment, Environment::look)?;
     export(&mut cx, functions, "drain", &environment, Environment::drain)?;
+    export(&mut cx, functions, "pair", &environment, Environment::pair)?;
     export(&mut cx, functions, "take", &environment, Environment::take)?;
     export(&mut cx, functions, "hold", &environment, Environment::hold)?;
     Ok(functions)
@@ -155,7 +160,8 @@ impl Environment {
         let decoded = {
             let all = commands.as_slice(&cx);
             let packed = all.get(..length).unwrap_or(all);
-            commands::decode(packed, bodies, &self.options.borrow().all)
+            let sockets = &mut self.sockets.borrow_mut();
+            commands::decode(packed, bodies, &self.options.borrow().all, sockets)
         };
         match decoded {
             Ok(batch) => {
@@ -192,6 +198,14 @@ impl Environment {
             }
             Drained::TooLarge { bytes } => cx.number(-(bytes as f64)),
         })
+    }
+
+    /// `pair()`: the descriptor of a local socket; an answer that names it brings the engine the
+    /// other end.
+    fn pair<'cx>(&self, mut cx: FunctionContext<'cx>) -> JsResult<'cx, JsNumber> {
+        let pair = self.sockets.borrow_mut().pair();
+        let number = pair.or_else(|error| cx.throw_error(error.to_string()))?;
+        Ok(cx.number(number))
     }
 
     /// `take(into)`: the bytes that the next record of the kind "owned" announces.

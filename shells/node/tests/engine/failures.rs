@@ -4,7 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 
-use forebay_node::engine::{Body, ClientOptions, Command, Failure, Kind};
+use forebay_node::engine::{Answer, Body, ClientOptions, Command, Failure, Kind};
 use socket2::{Domain, Socket, Type};
 
 use crate::support::{Ask, Harness, Server, Told, options};
@@ -276,15 +276,16 @@ fn a_name_that_the_caller_looks_up() {
     let own =
         ClientOptions { host: "made.up".to_owned(), asks_lookup: true, ..options(server.address) };
     let client = harness.open(own);
-    let mut ask = |addresses| {
+    let mut ask = |addresses: Option<Vec<IpAddr>>| {
         let id = harness.dispatch(Ask::get("/"));
         let told = harness.skip_to(|told| matches!(told, Told::Ask(..)));
         let Told::Ask(of, number, host, _) = told else { panic!("no question") };
         assert_eq!((of, host.as_str()), (client, "made.up"));
         // What was not asked is not heard.
-        let late = Some(vec![IpAddr::from([127, 0, 0, 9])]);
-        harness.tell(Command::Answer { client, number, addresses });
-        harness.tell(Command::Answer { client, number: number.wrapping_sub(1), addresses: late });
+        let answer = addresses.map(|addresses| Answer { addresses, ..Answer::default() });
+        let late = Some(Answer::default());
+        harness.tell(Command::Answer { client, number, answer });
+        harness.tell(Command::Answer { client, number: number.wrapping_sub(1), answer: late });
         harness.response(id)
     };
     let refused = ask(None).expect_err("no address");

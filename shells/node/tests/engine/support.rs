@@ -92,6 +92,9 @@ impl EventSink for Sink {
             Event::Ask { client, number, question: Question::Lookup { host } } => {
                 Told::Ask(client, number, host.to_owned(), 0)
             }
+            Event::Ask { client, number, question: Question::Socket { .. } } => {
+                Told::Ask(client, number, String::new(), 0)
+            }
             Event::Ask { client, number, question: Question::Identity { host, chain } } => {
                 Told::Ask(client, number, host.to_owned(), chain.len())
             }
@@ -341,6 +344,7 @@ pub(crate) fn options(address: SocketAddr) -> ClientOptions {
         connect_timeout_ms: 5_000,
         family: 0,
         asks_lookup: false,
+        asks_socket: false,
         auto_select_family: true,
         attempt_timeout_ms: 250,
         tcp_keep_alive_ms: Some(60_000),

@@ -23,7 +23,8 @@ pub(super) async fn lookup(
     }
     if options.asks_lookup {
         let found = asker.ask(Question::Lookup { host }).await?;
-        let addresses: Vec<_> = found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        let addresses: Vec<_> =
+            found.addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
         return if addresses.is_empty() { Err(Box::new(not_found(host))) } else { Ok(addresses) };
     }
     let wanted = |address: &SocketAddr| match options.family {

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::ask::Asker;
 use super::causes;
 use super::client::Wish;
-use super::event::{Connected, Version};
+use super::event::{Connected, Question, Version};
 use super::failure::{Failure, Kind};
 use super::options::{ClientOptions, Protocol, Via};
 use super::stream::Stream;
@@ -51,6 +51,9 @@ async fn establish(
     wish: &Wish,
     attempted: &Attempted,
 ) -> Result<Ready, Box<Failure>> {
+    if options.asks_socket {
+        return given(asker, wish).await;
+    }
     let mut stream = match &options.socket_path {
         Some(path) => local(path).await?,
         None => by_tcp(asker, options, attempted).await?,
@@ -66,6 +69,26 @@ async fn establish(
     let (local, remote) = stream.addresses();
     let version = if prior || chosen { Version::Http2 } else { Version::Http11 };
     Ok(Ready { stream, info: Connected { version, local, remote } })
+}
+
+/// A stream that the caller has made.
+#[cfg(unix)]
+async fn given(asker: &Asker<'_>, wish: &Wish) -> Result<Ready, Box<Failure>> {
+    let servername = wish.servername.as_deref();
+    let answer = asker.ask(Question::Socket { servername }).await?;
+    let ended = || io::Error::from(io::ErrorKind::NotConnected);
+    let socket = answer.socket.ok_or_else(ended).and_then(tokio::net::UnixStream::from_std);
+    let socket = socket.map_err(|error| Box::new(causes::system(&error, "connect")))?;
+    let version = if answer.h2 { Version::Http2 } else { Version::Http11 };
+    let info = Connected { version, local: None, remote: None };
+    Ok(Ready { stream: Stream::Unix(socket), info })
+}
+
+#[cfg(not(unix))]
+async fn given(asker: &Asker<'_>, wish: &Wish) -> Result<Ready, Box<Failure>> {
+    let servername = wish.servername.as_deref();
+    asker.ask(Question::Socket { servername }).await?;
+    Err(Box::new(Failure::new(Kind::NotSupported)))
 }
 
 /// To the origin, or as far as a proxy brings us.
