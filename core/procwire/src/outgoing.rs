@@ -131,7 +131,9 @@ pub(crate) fn transmit<L: AsRef<[Loan]> + AsMut<[Loan]>>(
     let bytes = ring.slot_mut(slot, slots).unwrap_or(&mut []);
     if let Some((to, rest)) = bytes.split_first_chunk_mut::<HEADER_LEN>() {
         *to = header.emit();
-        if let Some(to) = rest.get_mut(..body.prefix.len()) {
+        if !body.prefix.is_empty()
+            && let Some(to) = rest.get_mut(..body.prefix.len())
+        {
             to.copy_from_slice(body.prefix);
         }
     }

@@ -3,8 +3,10 @@
 use core::future::Future;
 use core::pin::pin;
 
+use forebay_core_procwire::child;
 use futures_core::Stream;
 
+use crate::connection::Owned;
 use crate::context::{Ack, RequestContext, ResponseKind, Single, Streamed};
 use crate::error::{Error, Failure};
 use crate::payload::IntoPayload;
@@ -22,6 +24,39 @@ pub trait IntoAnswer<K: ResponseKind>: Send {
         self,
         context: &RequestContext<K>,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// The answer, unless it takes time to make.
+    #[doc(hidden)]
+    fn ready(self) -> Result<Option<Answer>, Self>
+    where
+        Self: Sized,
+    {
+        Err(self)
+    }
+}
+
+/// All that is left to send for a request.
+#[expect(unnameable_types, reason = "what a hidden method of a public trait returns")]
+#[derive(Debug)]
+pub struct Answer {
+    pub(crate) reply: child::Reply,
+    pub(crate) payload: Owned,
+    /// Whether the end of a stream follows.
+    pub(crate) ends: bool,
+}
+
+impl Answer {
+    pub(crate) fn new<T: IntoPayload>(reply: child::Reply, value: T) -> Self {
+        match Owned::of(value) {
+            Ok(payload) => Self { reply, payload, ends: false },
+            Err(error) => Self::failure(error),
+        }
+    }
+
+    pub(crate) fn failure(failure: impl Into<Failure>) -> Self {
+        let payload = Owned::Whole(failure.into().into_payload());
+        Self { reply: child::Reply::Error, payload, ends: false }
+    }
 }
 
 /// The one value that answers a `result` or an `ack` request.
@@ -40,11 +75,19 @@ impl<K: ResponseKind> IntoAnswer<K> for () {
     async fn answer(self, _: &RequestContext<K>) -> Result<(), Failure> {
         Ok(())
     }
+
+    fn ready(self) -> Result<Option<Answer>, Self> {
+        Ok(None)
+    }
 }
 
 impl<K: ResponseKind> IntoAnswer<K> for Failure {
     async fn answer(self, _: &RequestContext<K>) -> Result<(), Self> {
         Err(self)
+    }
+
+    fn ready(self) -> Result<Option<Answer>, Self> {
+        Ok(Some(Answer::failure(self)))
     }
 }
 
@@ -60,11 +103,22 @@ where
             Err(error) => Err(error.into()),
         }
     }
+
+    fn ready(self) -> Result<Option<Answer>, Self> {
+        match self {
+            Ok(answer) => answer.ready().map_err(Ok),
+            Err(error) => Ok(Some(Answer::failure(error))),
+        }
+    }
 }
 
 impl<T: IntoPayload + Send + Sync> IntoAnswer<Single> for Reply<T> {
     async fn answer(self, context: &RequestContext<Single>) -> Result<(), Failure> {
         context.respond(&self.0).await.map_err(Failure::from)
+    }
+
+    fn ready(self) -> Result<Option<Answer>, Self> {
+        Ok(Some(Answer::new(child::Reply::Result, self.0)))
     }
 }
 
@@ -72,11 +126,19 @@ impl<T: IntoPayload + Send + Sync> IntoAnswer<Ack> for Reply<T> {
     async fn answer(self, context: &RequestContext<Ack>) -> Result<(), Failure> {
         context.ack(&self.0).await.map_err(Failure::from)
     }
+
+    fn ready(self) -> Result<Option<Answer>, Self> {
+        Ok(Some(Answer::new(child::Reply::Ack, self.0)))
+    }
 }
 
 impl IntoAnswer<Ack> for Accepted {
     async fn answer(self, context: &RequestContext<Ack>) -> Result<(), Failure> {
         context.ack_empty().await.map_err(Failure::from)
+    }
+
+    fn ready(self) -> Result<Option<Answer>, Self> {
+        Ok(Some(Answer::new(child::Reply::Ack, ())))
     }
 }
 

@@ -140,6 +140,11 @@ impl<K: ResponseKind> RequestContext<K> {
         self.call
     }
 
+    /// Whether whoever wants to send has to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.call.shared.is_full()
+    }
+
     /// Returns when there is room for another frame.
     pub(crate) async fn room(&self) {
         self.call.shared.room().await;

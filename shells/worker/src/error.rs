@@ -105,6 +105,10 @@ impl Failure {
     pub(crate) fn payload(&self) -> &Bytes {
         &self.payload
     }
+
+    pub(crate) fn into_payload(self) -> Bytes {
+        self.payload
+    }
 }
 
 impl fmt::Debug for Failure {

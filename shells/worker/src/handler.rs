@@ -1,6 +1,7 @@
 //! Handlers of any type behind one: decode, run, answer, whatever happens on the way.
 
 use core::future::Future;
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::thread;
 
 use forebay_core_procwire::ResponseType;
 
-use crate::answer::IntoAnswer;
+use crate::answer::{Answer, IntoAnswer};
 use crate::connection::Call;
 use crate::context::{RequestContext, ResponseKind};
 use crate::error::Failure;
@@ -28,27 +29,44 @@ pub(crate) struct Kind {
     pub(crate) counted: bool,
 }
 
-/// Takes a request and its payload, and runs its handler as far as it goes at once if that is
-/// asked for. A panic costs the request only.
-pub(crate) type Start = Box<dyn FnMut(Arc<Call>, Incoming<'_>, At) -> Started + Send>;
+/// Takes a request and its payload, and runs its handler. A panic costs the request only.
+pub(crate) type Start = Box<dyn FnMut(Arc<Call>, Incoming<'_>, At<'_>) -> Option<Running> + Send>;
 
 /// Where a handler runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum At {
+pub(crate) enum At<'a> {
     /// In a task of its own from the first poll.
     Task,
-    /// Here, and in a task only if it does not end at once.
-    Here,
+    /// Here, and in a task only if it does not end at once. Then this is where it leaves what is
+    /// to be sent.
+    Here(&'a mut Vec<Ended>),
 }
 
-/// What became of a request that was started.
-pub(crate) enum Started {
-    /// The handler has ended.
-    Ended(Arc<Call>),
-    /// The call is in other hands.
-    HandedOn,
-    /// To be polled to its end.
-    Running(Running),
+impl At<'_> {
+    /// Nothing is left to run.
+    pub(crate) fn end(self, ended: Ended) {
+        match self {
+            Self::Task => ended.send(),
+            Self::Here(list) => list.push(ended),
+        }
+    }
+}
+
+/// What a handler leaves behind.
+pub(crate) struct Ended {
+    pub(crate) call: Arc<Call>,
+    /// Still to be sent.
+    pub(crate) answer: Option<Answer>,
+}
+
+impl Ended {
+    /// Sends what is to be sent.
+    pub(crate) fn send(self) {
+        let sent = self.answer.map(|answer| self.call.send_answer(answer));
+        if let Some(Err(error)) = sent {
+            // What was sent before stands; then there is nothing to add.
+            let _ = self.call.fail_now(&Failure::from(error));
+        }
+    }
 }
 
 /// A running handler.
@@ -56,12 +74,11 @@ pub(crate) type Running = Pin<Box<dyn Run>>;
 
 /// What a handler's future looks like from outside.
 pub(crate) trait Run: Send {
-    /// The call comes back at the end.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arc<Call>>;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended>;
 }
 
-impl<F: Future<Output = Arc<Call>> + Send> Run for Option<F> {
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arc<Call>> {
+impl<F: Future<Output = Ended> + Send> Run for Option<F> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
         self.as_pin_mut().expect("it has not ended").poll(cx)
     }
 }
@@ -70,23 +87,25 @@ impl<F: Future<Output = Arc<Call>> + Send> Run for Option<F> {
 /// leave their memory to the next.
 pub(crate) struct Place<F>(Option<Pin<Box<Option<F>>>>);
 
-impl<F: Future<Output = Arc<Call>> + Send + 'static> Place<F> {
+impl<F: Future<Output = Ended> + Send + 'static> Place<F> {
     pub(crate) fn new() -> Self {
         Self(None)
     }
 
-    pub(crate) fn run(&mut self, future: F, at: At) -> Started {
+    /// Polls it, unless it is to run in a task. What comes back is to be polled to its end.
+    pub(crate) fn run(&mut self, future: F, at: At<'_>) -> Option<Running> {
         let mut place = self.0.take().unwrap_or_else(|| Box::pin(None));
         place.set(Some(future));
-        if at == At::Here {
+        if let At::Here(ended) = at {
             let mut nobody = Context::from_waker(Waker::noop());
-            if let Poll::Ready(call) = place.as_mut().poll(&mut nobody) {
+            if let Poll::Ready(end) = place.as_mut().poll(&mut nobody) {
+                ended.push(end);
                 place.set(None);
                 self.0 = Some(place);
-                return Started::Ended(call);
+                return None;
             }
         }
-        Started::Running(place)
+        Some(place)
     }
 }
 
@@ -99,44 +118,67 @@ where
     Fut: Future<Output: IntoAnswer<K>> + Send + 'static,
 {
     let mut place = Place::new();
-    let start = move |call: Arc<Call>, payload: Incoming<'_>, at: At| {
+    let start = move |call: Arc<Call>, payload: Incoming<'_>, at: At<'_>| {
         let decode = || {
-            let _reporter = Reporter(&call);
-            let input = T::decode(payload, call.shared.plan.broken_text)?;
-            Ok::<_, String>(handler(input, RequestContext::new(Arc::clone(&call))))
+            let reporter = Reporter(&call);
+            let decoded = T::decode(payload, call.shared.plan.broken_text);
+            let context = || RequestContext::new(Arc::clone(&call));
+            let future = decoded.map(|input| handler(input, context()));
+            reporter.dismiss();
+            future
         };
         match decode() {
             Ok(future) => place.run(run(future, RequestContext::new(call)), at),
-            Err(text) => reject(call, &text),
+            Err(text) => reject(call, &text, at),
         }
     };
     Handler { kind: Kind { response: K::RESPONSE, counted: true }, start: Box::new(start) }
 }
 
-/// Runs a handler to its end and sends what it returned.
-async fn run<K, Fut>(future: Fut, context: RequestContext<K>) -> Arc<Call>
+/// Runs a handler to its end, and sends what it returned if that takes time.
+async fn run<K, Fut>(future: Fut, context: RequestContext<K>) -> Ended
 where
     K: ResponseKind,
     Fut: Future<Output: IntoAnswer<K>> + Send,
 {
     let reporter = Reporter(context.call());
-    if let Err(failure) = future.await.answer(&context).await {
+    let answer = future.await;
+    let ready = if context.is_full() { Err(answer) } else { answer.ready() };
+    let answer = match ready {
+        Ok(answer) => answer,
+        Err(answer) => {
+            // Apart, so that answers at once do not carry the room for it around.
+            Box::pin(send(answer, &context)).await;
+            None
+        }
+    };
+    reporter.dismiss();
+    Ended { call: context.into_call(), answer }
+}
+
+/// Sends what takes time.
+async fn send<K: ResponseKind>(answer: impl IntoAnswer<K>, context: &RequestContext<K>) {
+    if let Err(failure) = answer.answer(context).await {
         // What the handler sent before stands; then there is nothing to add.
         let _ = context.fail_with(failure).await;
     }
-    drop(reporter);
-    context.into_call()
 }
 
 /// The error answer to a request that no handler took.
-pub(crate) fn reject(call: Arc<Call>, text: &str) -> Started {
-    // If it cannot be sent, nobody waits for it.
-    let _ = call.fail_now(&Failure::text(text));
-    Started::Ended(call)
+pub(crate) fn reject(call: Arc<Call>, text: &str, at: At<'_>) -> Option<Running> {
+    at.end(Ended { call, answer: Some(Answer::failure(Failure::text(text))) });
+    None
 }
 
 /// Tells the parent when a handler panics.
 pub(crate) struct Reporter<'a>(pub(crate) &'a Call);
+
+impl Reporter<'_> {
+    /// Nothing can panic any more.
+    pub(crate) fn dismiss(self) {
+        mem::forget(self);
+    }
+}
 
 impl Drop for Reporter<'_> {
     fn drop(&mut self) {

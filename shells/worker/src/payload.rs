@@ -102,6 +102,14 @@ pub(crate) mod sealed {
         fn as_bytes(&self) -> Option<&Bytes> {
             None
         }
+
+        /// The payload, if it need not be encoded.
+        fn into_bytes(self) -> Result<Bytes, Self>
+        where
+            Self: Sized,
+        {
+            Err(self)
+        }
     }
 }
 
@@ -131,6 +139,10 @@ impl sealed::Encode for Raw {
 
     fn as_bytes(&self) -> Option<&Bytes> {
         Some(&self.0)
+    }
+
+    fn into_bytes(self) -> Result<Bytes, Self> {
+        Ok(self.0)
     }
 }
 

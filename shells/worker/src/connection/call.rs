@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use forebay_core_procwire::RequestId;
 use forebay_core_procwire::child::{self, Reply};
 
+use crate::answer::Answer;
 use crate::connection::outgoing::{Outgoing, Payload, with_scratch};
 use crate::connection::shared::{Shared, locked};
 use crate::error::{Error, Failure};
@@ -102,6 +103,13 @@ impl Call {
             encode(&mut Outgoing::new(scratch))?;
             self.shared.send(self, reply, Payload::Encoded(scratch))
         })
+    }
+
+    /// Sends what a handler returned, whether there is room or not.
+    pub(crate) fn send_answer(&self, mut answer: Answer) -> Result<(), Error> {
+        let sent = self.shared.send_answer(self, &mut answer);
+        answer.payload.give_back();
+        sent
     }
 
     /// The final frame was handed out, or nobody waits for it.

@@ -14,7 +14,7 @@ use crate::connection::call::{Call, Pool};
 use crate::connection::outgoing::{Queue, SLICES_MAX};
 use crate::connection::shared::Shared;
 use crate::connection::state::Arrival;
-use crate::handler::{At, Start, Started};
+use crate::handler::{At, Ended, Start};
 use crate::payload::{Incoming, SHARED_LEN_MIN};
 use crate::socket::Stream;
 
@@ -26,6 +26,9 @@ const GATHER_LEN_MIN: usize = 64 * 1024;
 
 /// Bytes of a cut payload from which on it is read straight into its own memory.
 const DIRECT_LEN_MIN: usize = 16 * 1024;
+
+/// Bytes of answers that wait for those of other handlers.
+const ENDED_LEN_MAX: usize = 64 * 1024;
 
 /// Reads whose payloads are copied after handlers kept the memory of one.
 const COPIES: usize = 64;
@@ -43,13 +46,15 @@ pub(crate) async fn serve(
     let mut driver = Driver {
         shared: Arc::clone(shared),
         handlers,
-        at: if one_thread { At::Here } else { At::Task },
+        one_thread,
         stream,
         input: Vec::new(),
         taken: 0,
         copies: 0,
         gather: None,
         arrivals: Vec::new(),
+        ended: Vec::new(),
+        ended_len: 0,
         pool: Pool::default(),
         writing: Queue::default(),
     };
@@ -60,9 +65,9 @@ struct Driver {
     shared: Arc<Shared>,
     /// By the index of their method.
     handlers: Vec<Start>,
-    /// Where they run: in tasks, so that they run beside each other on other threads. On one
-    /// thread the first poll happens here, and most handlers need no other.
-    at: At,
+    /// Otherwise they get a task at once, so that they run beside each other on other threads. On
+    /// one thread the first poll happens here, and most handlers need no other.
+    one_thread: bool,
     stream: Stream,
     /// What was read.
     input: Vec<u8>,
@@ -74,6 +79,10 @@ struct Driver {
     gather: Option<Gather>,
     /// What was received, to be done.
     arrivals: Vec<Arrival>,
+    /// What handlers have left to be sent.
+    ended: Vec<Ended>,
+    /// Bytes of these answers.
+    ended_len: usize,
     pool: Pool,
     /// Taken from the shared queue, being written.
     writing: Queue,
@@ -155,6 +164,7 @@ impl Driver {
         // Its bytes lie where they belong.
         if self.arrivals.drain(..).any(|part| matches!(part, Arrival::Part { last: true, .. })) {
             self.finish_gather();
+            self.send_answers();
         }
         outcome.map_err(io::Error::other)?;
         Poll::Ready(Ok(Received::Some))
@@ -189,6 +199,7 @@ impl Driver {
             for arrival in arrivals.drain(..) {
                 self.handle(arrival, rest, chunk);
             }
+            self.send_answers();
             self.taken += used;
             more = outcome;
         }
@@ -228,15 +239,31 @@ impl Driver {
     /// Runs a handler. What it does wrong costs its own request only.
     fn start(&mut self, call: Arc<Call>, method: usize, payload: Incoming<'_>) {
         let Some(start) = self.handlers.get_mut(method) else { return };
-        let (handle, at) = (call.handle, self.at);
-        match catch_unwind(AssertUnwindSafe(|| start(call, payload, at))) {
-            Ok(Started::Ended(call)) => self.pool.put(call),
-            Ok(Started::Running(mut running)) => {
-                let task = tokio::spawn(poll_fn(move |cx| running.as_mut().poll(cx).map(drop)));
-                self.shared.watch_task(handle, task.abort_handle());
+        let handle = call.handle;
+        let at = if self.one_thread { At::Here(&mut self.ended) } else { At::Task };
+        // The parent was told of a panic.
+        let running = catch_unwind(AssertUnwindSafe(|| start(call, payload, at))).ok().flatten();
+        if let Some(mut running) = running {
+            let end = poll_fn(move |cx| running.as_mut().poll(cx).map(Ended::send));
+            self.shared.watch_task(handle, tokio::spawn(end).abort_handle());
+        } else if let Some(Ended { answer: Some(answer), .. }) = self.ended.last() {
+            self.ended_len += answer.payload.len();
+            if self.ended_len >= ENDED_LEN_MAX {
+                self.send_answers();
             }
-            // The parent was told of a panic.
-            Ok(Started::HandedOn) | Err(_) => {}
+        }
+    }
+
+    /// Sends what handlers have left, all at once.
+    fn send_answers(&mut self) {
+        if self.ended.is_empty() {
+            return;
+        }
+        self.ended_len = 0;
+        self.shared.send_answers(&mut self.ended);
+        for Ended { call, answer } in self.ended.drain(..) {
+            answer.into_iter().for_each(|answer| answer.payload.give_back());
+            self.pool.put(call);
         }
     }
 

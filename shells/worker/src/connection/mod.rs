@@ -10,9 +10,9 @@ mod outgoing;
 mod shared;
 mod state;
 
-pub(crate) use outgoing::Outgoing;
 #[cfg(all(test, feature = "arrow"))]
 pub(crate) use outgoing::Scratch;
+pub(crate) use outgoing::{Outgoing, Owned};
 
 pub(crate) use adopt::adopt;
 pub(crate) use call::{Abort, Call, Frame};

@@ -6,12 +6,22 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use bytes::Bytes;
+use forebay_core_procwire::HEADER_LEN;
+
+use crate::error::Error;
+use crate::payload::IntoPayload;
 
 /// Bytes from which on a payload is sent from its own memory instead of being copied into a block.
 const SPAN_LEN_MIN: usize = 8 * 1024;
 
 /// Bytes in a block before the next one is begun.
 const BLOCK_LEN: usize = 32 * 1024;
+
+/// Scratches that a thread keeps, the first of them longer than the others.
+const SCRATCHES_MAX: usize = 64;
+
+/// Longest memory of a scratch that is kept beside another.
+const SCRATCH_LEN_MAX: usize = 4 * 1024;
 
 /// Blocks whose memory is kept for the next ones.
 const SPARE_MAX: usize = 4;
@@ -56,10 +66,6 @@ impl<'a> Outgoing<'a> {
 }
 
 impl Scratch {
-    const fn new() -> Self {
-        Self { inline: Vec::new(), spans: Vec::new() }
-    }
-
     /// The payload in one piece.
     #[cfg(all(test, feature = "arrow"))]
     pub(crate) fn to_vec(&self) -> Vec<u8> {
@@ -95,19 +101,88 @@ impl Payload<'_> {
     }
 }
 
-thread_local! {
-    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::new()) };
+/// A payload that waits to be sent.
+#[derive(Debug)]
+pub(crate) enum Owned {
+    Encoded(Box<Scratch>),
+    Whole(Bytes),
 }
 
-/// Lends this thread's scratch to `f`. A nested use finds a new one.
-pub(crate) fn with_scratch<T>(f: impl FnOnce(&mut Scratch) -> T) -> T {
-    let mut scratch = SCRATCH.take();
-    scratch.inline.clear();
-    scratch.spans.clear();
-    let result = f(&mut scratch);
-    if scratch.inline.capacity() <= 2 * BLOCK_LEN {
-        SCRATCH.set(scratch);
+impl Owned {
+    /// The payload that a value is.
+    pub(crate) fn of<T: IntoPayload>(value: T) -> Result<Self, Error> {
+        let value = match value.into_bytes() {
+            Ok(bytes) => return Ok(Self::Whole(bytes)),
+            Err(value) => value,
+        };
+        let mut scratch = Scratch::take();
+        value.encode(&mut Outgoing::new(&mut scratch))?;
+        Ok(Self::Encoded(scratch))
     }
+
+    /// What `encode` writes.
+    pub(crate) fn encode(encode: impl FnOnce(&mut Outgoing<'_>)) -> Self {
+        let mut scratch = Scratch::take();
+        encode(&mut Outgoing::new(&mut scratch));
+        Self::Encoded(scratch)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Encoded(scratch) => scratch.len(),
+            Self::Whole(bytes) => bytes.len(),
+        }
+    }
+
+    pub(crate) fn as_payload(&mut self) -> Payload<'_> {
+        match self {
+            Self::Encoded(scratch) => Payload::Encoded(scratch),
+            Self::Whole(bytes) => Payload::Whole(bytes),
+        }
+    }
+
+    /// It was sent; its memory can be used again.
+    pub(crate) fn give_back(self) {
+        match self {
+            Self::Encoded(scratch) => scratch.give_back(),
+            Self::Whole(_) => {}
+        }
+    }
+}
+
+type Scratches = Vec<Box<Scratch>>;
+
+thread_local! {
+    /// Memory for payloads that are encoded on this thread.
+    static SPARE: Cell<Scratches> = const { Cell::new(Vec::new()) };
+}
+
+impl Scratch {
+    /// An empty one.
+    fn take() -> Box<Self> {
+        let mut spare = SPARE.take();
+        let scratch = spare.pop().unwrap_or_default();
+        SPARE.set(spare);
+        scratch
+    }
+
+    fn give_back(mut self: Box<Self>) {
+        let mut spare = SPARE.take();
+        let len_max = if spare.is_empty() { 2 * BLOCK_LEN } else { SCRATCH_LEN_MAX };
+        if self.inline.capacity() <= len_max && spare.len() < SCRATCHES_MAX {
+            self.inline.clear();
+            self.spans.clear();
+            spare.push(self);
+        }
+        SPARE.set(spare);
+    }
+}
+
+/// Lends a scratch of this thread to `f`.
+pub(crate) fn with_scratch<T>(f: impl FnOnce(&mut Scratch) -> T) -> T {
+    let mut scratch = Scratch::take();
+    let result = f(&mut scratch);
+    scratch.give_back();
     result
 }
 
@@ -142,7 +217,11 @@ impl Queue {
     /// Appends a frame: its header, then the payload.
     pub(crate) fn push(&mut self, head: &[u8], payload: Payload<'_>) {
         let block = self.block();
-        block.extend_from_slice(head);
+        match <&[u8; HEADER_LEN]>::try_from(head) {
+            // Of a length that the compiler knows.
+            Ok(header) => block.extend_from_slice(header),
+            Err(_) => block.extend_from_slice(head),
+        }
         match payload {
             Payload::Whole(bytes) if bytes.len() < SPAN_LEN_MIN => block.extend_from_slice(bytes),
             Payload::Whole(bytes) => self.pieces.push_back(Piece::Span(bytes.clone())),

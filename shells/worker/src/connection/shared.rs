@@ -10,14 +10,15 @@ use forebay_core_procwire::{Body, EventId, MaxPayload, PeerError, SendError};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
+use crate::answer::Answer;
 use crate::builder::{Builder, Limits};
 use crate::client::Shutdown;
 use crate::codec::BrokenText;
 use crate::connection::call::{Abort, Call, Pool};
 use crate::connection::outgoing::{Outgoing, Payload, Queue, with_scratch};
 use crate::connection::state::{Arrival, NO_PAYLOAD, QUEUED_HIGH, SLOTS, State};
-use crate::error::Error;
-use crate::handler::{Kind, Start};
+use crate::error::{Error, Failure};
+use crate::handler::{Ended, Kind, Start};
 use crate::payload::IntoPayload;
 use crate::socket::SocketFile;
 
@@ -126,7 +127,7 @@ impl Shared {
                 Ok(step) => {
                     used += step.used;
                     let Some(event) = step.event else { break Ok(false) };
-                    arrivals.extend(state.arrive(self, pool, event, used));
+                    state.arrive(self, pool, (event, used), arrivals);
                 }
                 Err(error) => break Err(error),
             }
@@ -157,25 +158,40 @@ impl Shared {
         reply: Reply,
         payload: Payload<'_>,
     ) -> Result<(), Error> {
-        let body = Body::span(u32::try_from(payload.len()).map_err(|_| Error::TooLong)?);
-        let mut guard = locked(&self.state);
-        let state = &mut *guard;
-        let sent = state.session.send(call.handle, reply, body, &mut state.slots);
-        let ended = matches!(sent, Ok(_) | Err(SendError::Aborted)) && reply != Reply::Chunk;
-        let task = if ended { state.forget(call.handle) } else { None };
-        if ended {
-            call.set_ended();
-        }
-        let result = match sent {
-            Ok(transmit) => {
-                state.push(transmit, payload);
-                Ok(())
-            }
-            Err(error) => Err(refusal(error, call)),
-        };
-        self.wake(guard);
+        let mut state = locked(&self.state);
+        let (sent, task) = state.send(call, reply, payload);
+        self.wake(state);
         drop(task);
-        result
+        sent
+    }
+
+    /// Hands out what a handler returned.
+    pub(crate) fn send_answer(&self, call: &Call, answer: &mut Answer) -> Result<(), Error> {
+        let mut state = locked(&self.state);
+        let (sent, task) = state.send_answer(call, answer);
+        self.wake(state);
+        drop(task);
+        sent
+    }
+
+    /// Hands out what several handlers returned. It is the caller who drops it, since other code
+    /// may run then.
+    pub(crate) fn send_answers(&self, ended: &mut [Ended]) {
+        let mut refused = Vec::new();
+        let mut tasks = Vec::new();
+        let mut state = locked(&self.state);
+        for Ended { call, answer } in ended {
+            if let Some(answer) = answer {
+                let (sent, task) = state.send_answer(call, answer);
+                tasks.extend(task);
+                refused.extend(sent.err().map(|error| (call, error)));
+            }
+        }
+        self.wake(state);
+        for (call, error) in refused {
+            // What was sent before stands; then there is nothing to add.
+            let _ = call.fail_now(&Failure::from(error));
+        }
     }
 
     /// The last context of a call is gone.
@@ -220,9 +236,14 @@ impl Shared {
         })
     }
 
+    /// Whether somebody who wants to send has to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
     /// Waits until the queue has room for another frame, after those who came before.
     pub(crate) async fn room(&self) {
-        if self.full.load(Ordering::Relaxed) {
+        if self.is_full() {
             self.wait_for_room().await;
         }
     }
@@ -416,16 +437,5 @@ impl Drop for Waiting<'_> {
         state.waiting -= 1;
         // Whoever leaves hands on, whether it sends something now or not.
         self.0.unlock(state);
-    }
-}
-
-/// What a refused frame means to the handler that sent it.
-fn refusal(error: SendError, call: &Call) -> Error {
-    match error {
-        SendError::TooLong => Error::TooLong,
-        SendError::Aborted => Error::Aborted,
-        SendError::NotConnected => Error::Closed,
-        _ if call.is_aborted() => Error::Aborted,
-        _ => Error::ResponseAlreadySent,
     }
 }

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use forebay_core_frame::Loan;
 use forebay_core_procwire::child::{self, CallEntry, ChildSession, Event, Method, Reply};
-use forebay_core_procwire::{Body, Transmit};
+use forebay_core_procwire::{Body, SendError, Transmit};
 use tokio::task::AbortHandle;
 
+use crate::answer::Answer;
 use crate::builder::Limits;
 use crate::connection::call::{Abort, Call, Pool};
 use crate::connection::outgoing::{Payload, Queue};
 use crate::connection::shared::Shared;
-use crate::error::Failure;
+use crate::error::{Error, Failure};
 
 /// Bytes that wait to be written at which handlers begin to wait.
 pub(super) const QUEUED_HIGH: usize = 256 * 1024;
@@ -111,36 +112,37 @@ impl State {
         self.driver.take()
     }
 
-    /// What the driver has to do about an event whose bytes end at `end`.
+    /// Notes what the driver has to do about an event whose bytes end at `end`.
     pub(super) fn arrive(
         &mut self,
         shared: &Arc<Shared>,
         pool: &mut Pool,
-        event: Event<'_>,
-        end: usize,
-    ) -> Option<Arrival> {
+        (event, end): (Event<'_>, usize),
+        arrivals: &mut Vec<Arrival>,
+    ) {
         match event {
             Event::Request { call, method, payload } => {
                 let method = usize::from(method.value() - 1);
-                let call = self.admit(shared, pool, call, method, payload.len())?;
-                Some(Arrival::Whole { call, method, payload: end - payload.len()..end })
+                if let Some(call) = self.admit(shared, pool, call, method, payload.len()) {
+                    let payload = end - payload.len()..end;
+                    arrivals.push(Arrival::Whole { call, method, payload });
+                }
             }
             Event::Start { call, method, payload_len } => {
                 let method = usize::from(method.value() - 1);
                 let len = usize::try_from(payload_len).unwrap_or(usize::MAX);
-                let call = self.admit(shared, pool, call, method, len)?;
-                Some(Arrival::Start { call, method, len })
+                if let Some(call) = self.admit(shared, pool, call, method, len) {
+                    arrivals.push(Arrival::Start { call, method, len });
+                }
             }
             Event::Part { bytes, last, .. } => {
-                Some(Arrival::Part { bytes: end - bytes.len()..end, last })
+                arrivals.push(Arrival::Part { bytes: end - bytes.len()..end, last });
             }
             Event::Abort { call } => {
-                self.running(call).map(|running| Arrival::Abort(Arc::clone(&running.abort)))
+                let running = self.running(call);
+                arrivals.extend(running.map(|running| Arrival::Abort(Arc::clone(&running.abort))));
             }
-            Event::Refused { .. } => {
-                self.take_refusals();
-                None
-            }
+            Event::Refused { .. } => self.take_refusals(),
         }
     }
 
@@ -205,6 +207,43 @@ impl State {
         }
     }
 
+    /// Hands out one frame of an answer; what comes back beside the result must be dropped outside
+    /// the lock.
+    pub(super) fn send(
+        &mut self,
+        call: &Call,
+        reply: Reply,
+        payload: Payload<'_>,
+    ) -> (Result<(), Error>, Option<AbortHandle>) {
+        let Ok(len) = u32::try_from(payload.len()) else { return (Err(Error::TooLong), None) };
+        let sent = self.session.send(call.handle, reply, Body::span(len), &mut self.slots);
+        let ended = matches!(sent, Ok(_) | Err(SendError::Aborted)) && reply != Reply::Chunk;
+        let task = if ended { self.forget(call.handle) } else { None };
+        if ended {
+            call.set_ended();
+        }
+        match sent {
+            Ok(transmit) => {
+                self.push(transmit, payload);
+                (Ok(()), task)
+            }
+            Err(error) => (Err(refusal(error, call)), task),
+        }
+    }
+
+    /// As [`send`](Self::send), what a handler returned.
+    pub(super) fn send_answer(
+        &mut self,
+        call: &Call,
+        answer: &mut Answer,
+    ) -> (Result<(), Error>, Option<AbortHandle>) {
+        let (sent, task) = self.send(call, answer.reply, answer.payload.as_payload());
+        if sent.is_ok() && answer.ends {
+            return self.send(call, Reply::End, Payload::Whole(&NO_PAYLOAD));
+        }
+        (sent, task)
+    }
+
     /// The call of this handle, until it has ended.
     pub(super) fn running(&mut self, handle: child::Call) -> Option<&mut Running> {
         self.calls
@@ -244,5 +283,16 @@ impl State {
             let Some(transmit) = self.session.poll_transmit(&mut self.slots) else { return };
             self.push(transmit, Payload::Whole(&NO_PAYLOAD));
         }
+    }
+}
+
+/// What a refused frame means to the handler that sent it.
+fn refusal(error: SendError, call: &Call) -> Error {
+    match error {
+        SendError::TooLong => Error::TooLong,
+        SendError::Aborted => Error::Aborted,
+        SendError::NotConnected => Error::Closed,
+        _ if call.is_aborted() => Error::Aborted,
+        _ => Error::ResponseAlreadySent,
     }
 }

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use forebay_core_procwire::ResponseType;
 use forebay_core_procwire::child::Reply;
 
+use crate::answer::Answer;
 use crate::client::Client;
-use crate::connection::Call;
+use crate::connection::{Call, Owned};
 use crate::context::{Ack, CancellationToken, RequestContext, Streamed};
 use crate::error::{Error, Failure};
-use crate::handler::{self, At, Handler, Kind, Place, Reporter, Start, Started};
+use crate::handler::{self, At, Ended, Handler, Kind, Place, Reporter, Running, Start};
 use crate::http::body::Body;
 use crate::http::open::{OpenCall, OpenCalls};
 use crate::http::request::HttpRequest;
@@ -80,17 +81,30 @@ impl HttpContext {
     /// # Errors
     /// As [`RequestContext::respond`](crate::RequestContext::respond).
     pub async fn respond(&self, response: HttpResponse) -> Result<(), Error> {
-        let HttpResponse { head, body } = response;
-        let head = if has_body(head.status()) { head.with_length(body.len()) } else { head };
-        let body = if self.head_only || !has_body(head.status()) { Bytes::new() } else { body };
-        if body.len() <= PART_LEN_MAX && self.open.download.spend_all(body.len()) {
-            self.context.room().await;
-            let sent = self.send(|out| wire::encode_head(head.status(), head.fields(), &body, out));
-            return sent.and_then(|()| self.send_end());
-        }
+        let (head, body) = match self.whole(response) {
+            Ok(answer) => {
+                self.context.room().await;
+                return self.context.call().send_answer(answer);
+            }
+            Err(parts) => parts,
+        };
         let mut writer = self.start(head).await?;
         writer.write(body).await?;
         writer.finish().await
+    }
+
+    /// A response as one answer, if it and its window are such that it can be.
+    fn whole(&self, response: HttpResponse) -> Result<Answer, (HttpHead, Bytes)> {
+        let HttpResponse { head, body } = response;
+        let head = if has_body(head.status()) { head.with_length(body.len()) } else { head };
+        let body = if self.head_only || !has_body(head.status()) { Bytes::new() } else { body };
+        if body.len() > PART_LEN_MAX || !self.open.download.spend_all(body.len()) {
+            return Err((head, body));
+        }
+        let payload = Owned::encode(|out| {
+            wire::encode_head(head.status(), head.fields(), &body, out);
+        });
+        Ok(Answer { reply: Reply::Chunk, payload, ends: true })
     }
 
     /// Sends an informational answer of status 103, before the response itself.
@@ -231,8 +245,10 @@ where
     let open = OpenCalls::default();
     let (parts, grants) = (open.clone(), open.clone());
     let method = |response, counted, start| Handler { kind: Kind { response, counted }, start };
-    let take_part = move |call, payload: Incoming<'_>, _| take_part(&parts, call, payload);
-    let take_grant = move |call, payload: Incoming<'_>, _| take_grant(&grants, call, payload);
+    let take_part =
+        move |call, payload: Incoming<'_>, at: At<'_>| take_part(&parts, call, payload, at);
+    let take_grant =
+        move |call, payload: Incoming<'_>, at: At<'_>| take_grant(&grants, call, payload, at);
     [
         ("http", method(ResponseType::Stream, true, serve(handler, open))),
         ("http.body", method(ResponseType::Ack, false, Box::new(take_part))),
@@ -246,10 +262,10 @@ where
     Fut: Future<Output: IntoHttpAnswer> + Send + 'static,
 {
     let mut place = Place::new();
-    Box::new(move |call: Arc<Call>, payload: Incoming<'_>, at: At| {
+    Box::new(move |call: Arc<Call>, payload: Incoming<'_>, at: At<'_>| {
         let message = match wire::parse_call(payload.into_bytes()) {
             Ok(message) => message,
-            Err(error) => return handler::reject(call, &error.to_string()),
+            Err(error) => return handler::reject(call, &error.to_string(), at),
         };
         let head_only = message.head.method() == "HEAD";
         let (open, body) = match message.body {
@@ -263,53 +279,81 @@ where
         };
         let http = HttpContext { context: RequestContext::new(call), open, head_only };
         let future = {
-            let _reporter = Reporter(http.context.call());
-            handler(HttpRequest::new(message.head, body), http.clone())
+            let reporter = Reporter(http.context.call());
+            let future = handler(HttpRequest::new(message.head, body), http.clone());
+            reporter.dismiss();
+            future
         };
         place.run(run(future, http), at)
     })
 }
 
 /// Runs a handler to its end and sends what it returned.
-async fn run<Fut>(future: Fut, http: HttpContext) -> Arc<Call>
+async fn run<Fut>(future: Fut, http: HttpContext) -> Ended
 where
     Fut: Future<Output: IntoHttpAnswer> + Send,
 {
     let reporter = Reporter(http.context.call());
-    let sent = match future.await.into_http_answer() {
-        Ok(Some(response)) => http.respond(response).await.map_err(Failure::from),
-        Ok(None) => Ok(()),
-        Err(failure) => Err(failure),
+    let ready = match future.await.into_http_answer() {
+        Ok(Some(response)) if http.context.is_full() => Err(response),
+        Ok(Some(response)) => {
+            http.whole(response).map(Some).map_err(|(head, body)| HttpResponse { head, body })
+        }
+        Ok(None) => Ok(None),
+        Err(failure) => Ok(Some(Answer::failure(failure))),
     };
-    if let Err(failure) = sent {
-        // What the handler sent before stands; then there is nothing to add.
-        let _ = http.context.fail_with(failure).await;
-    }
-    drop(reporter);
-    http.context.into_call()
+    let answer = match ready {
+        Ok(answer) => answer,
+        Err(response) => {
+            // Apart, so that answers at once do not carry the room for it around.
+            Box::pin(send(response, &http)).await;
+            None
+        }
+    };
+    reporter.dismiss();
+    Ended { call: http.context.into_call(), answer }
 }
 
-fn take_part(open: &OpenCalls, call: Arc<Call>, payload: Incoming<'_>) -> Started {
+/// Sends what takes time.
+async fn send(response: HttpResponse, http: &HttpContext) {
+    if let Err(error) = http.respond(response).await {
+        // What the handler sent before stands; then there is nothing to add.
+        let _ = http.context.fail(error).await;
+    }
+}
+
+fn take_part(
+    open: &OpenCalls,
+    call: Arc<Call>,
+    payload: Incoming<'_>,
+    at: At<'_>,
+) -> Option<Running> {
     let part = match wire::parse_part(payload) {
         Ok(part) => part,
-        Err(error) => return handler::reject(call, &error.to_string()),
+        Err(error) => return handler::reject(call, &error.to_string(), at),
     };
     let Some(target) = open.find(part.request) else {
-        return handler::reject(call, "no such call, or its body is not wanted");
+        return handler::reject(call, "no such call, or its body is not wanted", at);
     };
     target.upload.receive(part, RequestContext::<Ack>::new(call));
-    Started::HandedOn
+    None
 }
 
-fn take_grant(open: &OpenCalls, call: Arc<Call>, payload: Incoming<'_>) -> Started {
+fn take_grant(
+    open: &OpenCalls,
+    call: Arc<Call>,
+    payload: Incoming<'_>,
+    at: At<'_>,
+) -> Option<Running> {
     match wire::parse_grant(payload) {
         Ok((request, amount)) => {
             // A grant for a call that has ended is normal.
             if let Some(target) = open.find(request) {
                 target.download.grant(amount);
             }
-            Started::Ended(call)
+            at.end(Ended { call, answer: None });
+            None
         }
-        Err(error) => handler::reject(call, &error.to_string()),
+        Err(error) => handler::reject(call, &error.to_string(), at),
     }
 }
