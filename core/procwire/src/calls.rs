@@ -180,6 +180,18 @@ impl Handle {
     pub(crate) fn index(self) -> usize {
         usize::try_from(self.index).unwrap_or(usize::MAX)
     }
+
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        let [g0, g1, g2, g3, i0, i1, i2, i3] = bits.to_be_bytes();
+        Self {
+            index: u32::from_be_bytes([i0, i1, i2, i3]),
+            generation: u32::from_be_bytes([g0, g1, g2, g3]),
+        }
+    }
 }
 
 impl Link {

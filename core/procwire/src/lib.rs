@@ -28,7 +28,7 @@ mod token;
 pub use class::{ResponseKind, ToChild, ToParent};
 pub use error::PeerError;
 pub use flags::Flags;
-pub use header::{HEADER_LEN, Header, HeaderError, MaxPayload};
+pub use header::{HEADER_LEN, HEADER_WIDE_LEN, Header, HeaderError, MaxPayload};
 pub use id::{EventId, MethodId, RequestId, ResponseType, WireId};
 pub use outgoing::{Body, SLOT_LEN, SendError, Transmit};
 pub use token::{AuthGate, AuthStep, token_matches};

@@ -17,6 +17,8 @@ pub const SLOT_LEN: usize = 64;
 pub struct Transmit {
     /// What to give back once the bytes are sent.
     pub slot: Slot,
+    /// What the first bytes of the slot say.
+    pub header: Header,
     /// Bytes at the front of the slot: the header and the prefix of the payload.
     pub head_len: u8,
     /// Bytes of payload behind them: what the caller announced in [`Body::payload_len`], 0 for a
@@ -73,6 +75,13 @@ impl Transmit {
     #[must_use]
     pub fn head<'b>(&self, slots: &'b [u8]) -> &'b [u8] {
         slots.get(self.head_range()).unwrap_or(&[])
+    }
+
+    /// The slot's bytes behind the header, the prefix of the payload.
+    #[inline]
+    #[must_use]
+    pub fn prefix<'b>(&self, slots: &'b [u8]) -> &'b [u8] {
+        self.head(slots).get(HEADER_LEN..).unwrap_or(&[])
     }
 }
 
@@ -138,7 +147,7 @@ pub(crate) fn transmit<L: AsRef<[Loan]> + AsMut<[Loan]>>(
         }
     }
     let head_len = u8::try_from(head_len).unwrap_or(u8::MAX);
-    Ok(Transmit { slot, head_len, payload_len: body.payload_len })
+    Ok(Transmit { slot, header, head_len, payload_len: body.payload_len })
 }
 
 impl fmt::Display for SendError {

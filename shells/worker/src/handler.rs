@@ -78,6 +78,7 @@ pub(crate) trait Run: Send {
 }
 
 impl<F: Future<Output = Ended> + Send> Run for Option<F> {
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
         self.as_pin_mut().expect("it has not ended").poll(cx)
     }

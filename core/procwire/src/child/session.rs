@@ -510,6 +510,20 @@ impl Call {
     pub fn index(self) -> usize {
         self.0.index()
     }
+
+    /// The handle as a number.
+    #[inline]
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        self.0.to_bits()
+    }
+
+    /// The handle of [`to_bits`](Self::to_bits). Of any other number it is one that is recognised.
+    #[inline]
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(Handle::from_bits(bits))
+    }
 }
 
 impl Reply {

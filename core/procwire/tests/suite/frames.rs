@@ -22,6 +22,7 @@ fn headers_parse_or_are_refused_as_the_vectors_say() {
         let found = match Header::parse(raw, max) {
             Ok(header) => {
                 assert_eq!(header.emit(), raw, "{name}");
+                assert_eq!(header.emit_wide(), *[&raw[..], &[0; 5]].concat(), "{name}");
                 let request = header.request.map_or(0, RequestId::value);
                 let (id, flags) = (header.id.value(), header.flags.bits());
                 format!("ok {id} {flags:02x} {request} {}", header.payload_len)

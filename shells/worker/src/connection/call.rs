@@ -1,7 +1,7 @@
 //! One request between its arrival and its final frame.
 
 use core::future::poll_fn;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 use std::sync::{Arc, Mutex};
 
@@ -18,9 +18,11 @@ use crate::payload::IntoPayload;
 /// the parent gets an error in its place.
 pub(crate) struct Call {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) handle: child::Call,
-    method: usize,
-    request: Option<RequestId>,
+    /// [`child::Call`]; what follows changes only while nobody else has a reference.
+    handle: AtomicU64,
+    method: AtomicUsize,
+    /// 0 without an id.
+    request: AtomicU32,
     /// The final frame was handed out.
     ended: AtomicBool,
     abort: Arc<Abort>,
@@ -55,12 +57,35 @@ impl Frame {
 }
 
 impl Call {
+    fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            handle: AtomicU64::new(0),
+            method: AtomicUsize::new(0),
+            request: AtomicU32::new(0),
+            ended: AtomicBool::new(true),
+            abort: Arc::new(Abort::default()),
+        }
+    }
+
+    /// Makes it another call.
+    fn set(&self, handle: child::Call, method: usize, request: Option<RequestId>) {
+        self.handle.store(handle.to_bits(), Ordering::Relaxed);
+        self.method.store(method, Ordering::Relaxed);
+        self.request.store(request.map_or(0, RequestId::value), Ordering::Relaxed);
+        self.ended.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn handle(&self) -> child::Call {
+        child::Call::from_bits(self.handle.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn request_id(&self) -> u32 {
-        self.request.map_or(0, RequestId::value)
+        self.request.load(Ordering::Relaxed)
     }
 
     pub(crate) fn method_name(&self) -> &str {
-        self.shared.method_name(self.method)
+        self.shared.method_name(self.method.load(Ordering::Relaxed))
     }
 
     /// Encodes a value and sends it, as soon as there is room for it.
@@ -139,7 +164,7 @@ impl Call {
     /// If the parent still waits, it gets an error.
     fn close(&self) {
         if !self.ended.load(Ordering::Acquire) {
-            self.shared.close(self.handle);
+            self.shared.close(self.handle());
         }
     }
 }
@@ -203,22 +228,13 @@ impl Pool {
         request: Option<RequestId>,
     ) -> Arc<Call> {
         let spare = self.calls.get_mut(handle.index()).and_then(Option::take);
-        if let Some(mut spare) = spare
-            && let Some(call) = Arc::get_mut(&mut spare)
-            && call.abort.is_unused()
-        {
-            (call.handle, call.method, call.request) = (handle, method, request);
-            *call.ended.get_mut() = false;
-            return spare;
-        }
-        Arc::new(Call {
-            shared: Arc::clone(shared),
-            handle,
-            method,
-            request,
-            ended: AtomicBool::new(false),
-            abort: Arc::new(Abort::default()),
-        })
+        let call = match spare {
+            // Nobody has another reference, and nobody can get one.
+            Some(call) if call.abort.is_unused() => call,
+            Some(_) | None => Arc::new(Call::new(shared)),
+        };
+        call.set(handle, method, request);
+        call
     }
 
     /// A handler has ended. Its call has, too, unless a context outlives it.
@@ -229,7 +245,7 @@ impl Pool {
         call.close();
         // Then its drop, under whatever lock, does nothing.
         call.set_ended();
-        let index = call.handle.index();
+        let index = call.handle().index();
         if self.calls.len() <= index {
             self.calls.resize_with(index + 1, || None);
         }

@@ -13,7 +13,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use crate::connection::call::{Call, Pool};
 use crate::connection::outgoing::{Queue, SLICES_MAX};
 use crate::connection::shared::Shared;
-use crate::connection::state::Arrival;
+use crate::connection::state::{Arrival, Arrivals, Request};
 use crate::handler::{At, Ended, Start};
 use crate::payload::{Incoming, SHARED_LEN_MIN};
 use crate::socket::Stream;
@@ -52,7 +52,7 @@ pub(crate) async fn serve(
         taken: 0,
         copies: 0,
         gather: None,
-        arrivals: Vec::new(),
+        arrivals: Arrivals::default(),
         ended: Vec::new(),
         ended_len: 0,
         pool: Pool::default(),
@@ -78,7 +78,7 @@ struct Driver {
     /// The request whose payload is cut.
     gather: Option<Gather>,
     /// What was received, to be done.
-    arrivals: Vec<Arrival>,
+    arrivals: Arrivals,
     /// What handlers have left to be sent.
     ended: Vec<Ended>,
     /// Bytes of these answers.
@@ -162,7 +162,7 @@ impl Driver {
         let arrived = gather.bytes.get(before..).unwrap_or(&[]);
         let (_, outcome) = self.shared.receive(arrived, &mut self.pool, &mut self.arrivals);
         // Its bytes lie where they belong.
-        if self.arrivals.drain(..).any(|part| matches!(part, Arrival::Part { last: true, .. })) {
+        if matches!(self.arrivals.other.take(), Some(Arrival::Part { last: true, .. })) {
             self.finish_gather();
             self.send_answers();
         }
@@ -196,8 +196,9 @@ impl Driver {
         while let Ok(true) = more {
             let rest = input.get(self.taken..).unwrap_or(&[]);
             let (used, outcome) = self.shared.receive(rest, &mut self.pool, &mut arrivals);
-            for arrival in arrivals.drain(..) {
-                self.handle(arrival, rest, chunk);
+            self.start_all(&mut arrivals.requests, rest, chunk);
+            if let Some(arrival) = arrivals.other.take() {
+                self.handle(arrival, rest);
             }
             self.send_answers();
             self.taken += used;
@@ -207,12 +208,8 @@ impl Driver {
         more.map(drop).map_err(io::Error::other)
     }
 
-    fn handle(&mut self, arrival: Arrival, input: &[u8], chunk: Option<&Bytes>) {
+    fn handle(&mut self, arrival: Arrival, input: &[u8]) {
         match arrival {
-            Arrival::Whole { call, method, payload } => {
-                let bytes = input.get(payload).unwrap_or(&[]);
-                self.start(call, method, Incoming::Borrowed { bytes, chunk });
-            }
             Arrival::Start { call, method, len } => {
                 self.gather = Some(Gather { call, method, len, bytes: Vec::new() });
             }
@@ -232,18 +229,30 @@ impl Driver {
     fn finish_gather(&mut self) {
         if let Some(gather) = self.gather.take() {
             let payload = Incoming::Gathered(Bytes::from(gather.bytes));
-            self.start(gather.call, gather.method, payload);
+            let start = || self.start(gather.call, gather.method, payload);
+            // The parent was told of a panic.
+            let _ = catch_unwind(AssertUnwindSafe(start));
         }
     }
 
-    /// Runs a handler. What it does wrong costs its own request only.
+    /// Runs handlers. What one does wrong costs its own request only.
+    fn start_all(&mut self, requests: &mut Vec<Request>, input: &[u8], chunk: Option<&Bytes>) {
+        let mut requests = requests.drain(..);
+        let mut start = || {
+            for Request { call, method, start, end } in requests.by_ref() {
+                let bytes = input.get(start..end).unwrap_or(&[]);
+                self.start(call, method, Incoming::Borrowed { bytes, chunk });
+            }
+        };
+        // The parent was told of a panic; the others go on.
+        while catch_unwind(AssertUnwindSafe(&mut start)).is_err() {}
+    }
+
     fn start(&mut self, call: Arc<Call>, method: usize, payload: Incoming<'_>) {
         let Some(start) = self.handlers.get_mut(method) else { return };
-        let handle = call.handle;
+        let handle = call.handle();
         let at = if self.one_thread { At::Here(&mut self.ended) } else { At::Task };
-        // The parent was told of a panic.
-        let running = catch_unwind(AssertUnwindSafe(|| start(call, payload, at))).ok().flatten();
-        if let Some(mut running) = running {
+        if let Some(mut running) = start(call, payload, at) {
             let end = poll_fn(move |cx| running.as_mut().poll(cx).map(Ended::send));
             self.shared.watch_task(handle, tokio::spawn(end).abort_handle());
         } else if let Some(Ended { answer: Some(answer), .. }) = self.ended.last() {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use bytes::Bytes;
-use forebay_core_procwire::HEADER_LEN;
+use forebay_core_procwire::{HEADER_LEN, Header};
 
 use crate::error::Error;
 use crate::payload::IntoPayload;
@@ -214,14 +214,13 @@ impl Queue {
         *self = Self::default();
     }
 
-    /// Appends a frame: its header, then the payload.
-    pub(crate) fn push(&mut self, head: &[u8], payload: Payload<'_>) {
+    /// Appends a frame: its header, then the payload, of which the prefix is a part.
+    pub(crate) fn push(&mut self, header: &Header, prefix: &[u8], payload: Payload<'_>) {
         let block = self.block();
-        match <&[u8; HEADER_LEN]>::try_from(head) {
-            // Of a length that the compiler knows.
-            Ok(header) => block.extend_from_slice(header),
-            Err(_) => block.extend_from_slice(head),
-        }
+        let end = block.len() + HEADER_LEN;
+        block.extend_from_slice(&header.emit_wide());
+        block.truncate(end);
+        block.extend_from_slice(prefix);
         match payload {
             Payload::Whole(bytes) if bytes.len() < SPAN_LEN_MIN => block.extend_from_slice(bytes),
             Payload::Whole(bytes) => self.pieces.push_back(Piece::Span(bytes.clone())),
@@ -316,6 +315,8 @@ impl Piece {
 
 #[cfg(test)]
 mod tests {
+    use forebay_core_procwire::{EventId, Flags};
+
     use super::*;
 
     fn payload(inline: &[u8], spans: &[(usize, usize)]) -> Scratch {
@@ -343,19 +344,23 @@ mod tests {
     /// However a write is cut, the bytes are those of the frames in their order.
     #[test]
     fn bytes_come_out_as_they_went_in() {
+        let event = EventId::new(1).unwrap().into();
+        let header = Header { id: event, flags: Flags::EVENT, request: None, payload_len: 7 };
         for step in [1, 7, 4096, usize::MAX] {
             let mut queue = Queue::default();
-            queue.push(b"head", Payload::Encoded(&mut payload(b"abcd", &[(2, SPAN_LEN_MIN)])));
-            queue.push(b"tail", Payload::Encoded(&mut Scratch::default()));
-            queue.push(b"small", Payload::Whole(&Bytes::from_static(b"raw")));
-            queue.push(b"large", Payload::Whole(&Bytes::from(vec![b'r'; SPAN_LEN_MIN])));
-            queue.push(b"big", Payload::Encoded(&mut payload(&vec![b'i'; SPAN_LEN_MIN], &[])));
-            let mut expected = b"headab".to_vec();
-            expected.extend(vec![b's'; SPAN_LEN_MIN]);
-            expected.extend(b"cdtailsmallrawlarge");
-            expected.extend(vec![b'r'; SPAN_LEN_MIN]);
-            expected.extend(b"big");
-            expected.extend(vec![b'i'; SPAN_LEN_MIN]);
+            let mut expected = Vec::new();
+            let mut push = |prefix: &[u8], payload: Payload<'_>, bytes: &[&[u8]]| {
+                queue.push(&header, prefix, payload);
+                expected.extend([&header.emit(), prefix].concat());
+                expected.extend(bytes.concat());
+            };
+            let [span, raw, inline] = [b's', b'r', b'i'].map(|byte| vec![byte; SPAN_LEN_MIN]);
+            let cut = &mut payload(b"abcd", &[(2, SPAN_LEN_MIN)]);
+            push(b"head", Payload::Encoded(cut), &[b"ab", &span, b"cd"]);
+            push(b"tail", Payload::Encoded(&mut Scratch::default()), &[]);
+            push(b"", Payload::Whole(&Bytes::from_static(b"raw")), &[b"raw"]);
+            push(b"", Payload::Whole(&Bytes::from(raw.clone())), &[&raw]);
+            push(b"big", Payload::Encoded(&mut payload(&inline, &[])), &[&inline]);
             assert_eq!(drain(&mut queue, step), expected);
         }
     }

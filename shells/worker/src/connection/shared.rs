@@ -16,7 +16,7 @@ use crate::client::Shutdown;
 use crate::codec::BrokenText;
 use crate::connection::call::{Abort, Call, Pool};
 use crate::connection::outgoing::{Outgoing, Payload, Queue, with_scratch};
-use crate::connection::state::{Arrival, NO_PAYLOAD, QUEUED_HIGH, SLOTS, State};
+use crate::connection::state::{Arrivals, NO_PAYLOAD, QUEUED_HIGH, SLOTS, State};
 use crate::error::{Error, Failure};
 use crate::handler::{Ended, Kind, Start};
 use crate::payload::IntoPayload;
@@ -116,7 +116,7 @@ impl Shared {
         self: &Arc<Self>,
         input: &[u8],
         pool: &mut Pool,
-        arrivals: &mut Vec<Arrival>,
+        arrivals: &mut Arrivals,
     ) -> (usize, Result<bool, PeerError>) {
         let mut state = locked(&self.state);
         state.asleep = false;

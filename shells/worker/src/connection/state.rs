@@ -64,13 +64,26 @@ pub(super) struct Running {
     pub(super) task: Option<AbortHandle>,
 }
 
-/// What the driver has to do. Ranges are of the input.
+/// What the driver has to do: start requests that came whole, then at most one other thing.
+#[derive(Default)]
+pub(crate) struct Arrivals {
+    pub(crate) requests: Vec<Request>,
+    pub(crate) other: Option<Arrival>,
+}
+
+/// A request and where its payload lies in the input.
+pub(crate) struct Request {
+    pub(crate) call: Arc<Call>,
+    pub(crate) method: usize,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// What comes less often.
 pub(crate) enum Arrival {
-    /// Start the handler with this payload.
-    Whole { call: Arc<Call>, method: usize, payload: Range<usize> },
     /// Gather `len` bytes, then start the handler.
     Start { call: Arc<Call>, method: usize, len: usize },
-    /// More of what is gathered.
+    /// More of what is gathered, from there to there in the input.
     Part { bytes: Range<usize>, last: bool },
     /// Tell the handler.
     Abort(Arc<Abort>),
@@ -118,41 +131,39 @@ impl State {
         shared: &Arc<Shared>,
         pool: &mut Pool,
         (event, end): (Event<'_>, usize),
-        arrivals: &mut Vec<Arrival>,
+        arrivals: &mut Arrivals,
     ) {
         match event {
             Event::Request { call, method, payload } => {
                 let method = usize::from(method.value() - 1);
                 if let Some(call) = self.admit(shared, pool, call, method, payload.len()) {
-                    let payload = end - payload.len()..end;
-                    arrivals.push(Arrival::Whole { call, method, payload });
+                    let start = end - payload.len();
+                    arrivals.requests.push(Request { call, method, start, end });
                 }
             }
             Event::Start { call, method, payload_len } => {
                 let method = usize::from(method.value() - 1);
                 let len = usize::try_from(payload_len).unwrap_or(usize::MAX);
-                if let Some(call) = self.admit(shared, pool, call, method, len) {
-                    arrivals.push(Arrival::Start { call, method, len });
-                }
+                let call = self.admit(shared, pool, call, method, len);
+                arrivals.other = call.map(|call| Arrival::Start { call, method, len });
             }
             Event::Part { bytes, last, .. } => {
-                arrivals.push(Arrival::Part { bytes: end - bytes.len()..end, last });
+                arrivals.other = Some(Arrival::Part { bytes: end - bytes.len()..end, last });
             }
             Event::Abort { call } => {
                 let running = self.running(call);
-                arrivals.extend(running.map(|running| Arrival::Abort(Arc::clone(&running.abort))));
+                arrivals.other = running.map(|running| Arrival::Abort(Arc::clone(&running.abort)));
             }
             Event::Refused { .. } => self.take_refusals(),
         }
     }
 
     /// Whether the driver has to act before the next event: it may change what that one meets.
-    pub(super) fn ends_batch(&self, limits: &Limits, arrivals: &[Arrival], rest: usize) -> bool {
-        let Some(last) = arrivals.last() else { return false };
-        arrivals.len() >= BATCH_MAX
-            || !matches!(last, Arrival::Whole { .. })
-            || self.live >= limits.max_concurrency
-            || self.held.saturating_add(rest) > limits.max_request_bytes
+    pub(super) fn ends_batch(&self, limits: &Limits, arrivals: &Arrivals, rest: usize) -> bool {
+        let count = arrivals.requests.len();
+        let limited = self.live >= limits.max_concurrency
+            || self.held.saturating_add(rest) > limits.max_request_bytes;
+        arrivals.other.is_some() || count >= BATCH_MAX || (count > 0 && limited)
     }
 
     /// Takes a call in, or answers it with an error when it would hold too much.
@@ -216,9 +227,9 @@ impl State {
         payload: Payload<'_>,
     ) -> (Result<(), Error>, Option<AbortHandle>) {
         let Ok(len) = u32::try_from(payload.len()) else { return (Err(Error::TooLong), None) };
-        let sent = self.session.send(call.handle, reply, Body::span(len), &mut self.slots);
+        let sent = self.session.send(call.handle(), reply, Body::span(len), &mut self.slots);
         let ended = matches!(sent, Ok(_) | Err(SendError::Aborted)) && reply != Reply::Chunk;
-        let task = if ended { self.forget(call.handle) } else { None };
+        let task = if ended { self.forget(call.handle()) } else { None };
         if ended {
             call.set_ended();
         }
@@ -270,9 +281,8 @@ impl State {
 
     /// Appends a frame to the queue. Its slot is free again at once.
     pub(super) fn push(&mut self, transmit: Transmit, payload: Payload<'_>) {
-        let head = transmit.head(&self.slots);
-        self.queued += head.len() + payload.len();
-        self.queue.push(head, payload);
+        self.queued += usize::from(transmit.head_len) + payload.len();
+        self.queue.push(&transmit.header, transmit.prefix(&self.slots), payload);
         // It was lent a moment ago.
         let _ = self.session.handle_sent(transmit.slot);
     }
