@@ -63,9 +63,7 @@ export abstract class OriginPool extends PoolBase {
   /** @internal */
   protected _onConnect(targets: any[]): void {
     if (this.ttl !== null) {
-      for (const target of targets) {
-        target.ttl = Date.now();
-      }
+      targets[targets.length - 1].ttl = Date.now();
     }
   }
 

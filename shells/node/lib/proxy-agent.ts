@@ -7,6 +7,7 @@ import { InvalidArgumentError } from './errors';
 import { isLegacy } from './handler';
 import { VIA, hostOf, portOf, tlsToTunnel, type Via } from './options';
 import { Pool } from './pool';
+import { namedOtherwise, tunnels } from './tunnel';
 
 const AUTHORIZATION = 'proxy-authorization';
 
@@ -18,6 +19,8 @@ export class ProxyAgent extends DispatcherBase {
   private readonly agent: Agent;
   private readonly proxy: URL;
   private readonly given: any;
+  /** What the caller's factory has made to open tunnels with; null: the engine opens them. */
+  private readonly client: any = null;
   private readonly headers: Record<string, string>;
 
   constructor(given: string | URL | ProxyAgent.Options) {
@@ -27,10 +30,8 @@ export class ProxyAgent extends DispatcherBase {
     }
     const options: any = isUrl ? {} : given;
     const { clientFactory, factory, proxyTunnel } = options;
-    if (clientFactory !== undefined) {
-      throw new InvalidArgumentError(typeof clientFactory === 'function'
-        ? 'clientFactory is not supported: tunnels are opened by the engine'
-        : 'Proxy opts.clientFactory must be a function.');
+    if (clientFactory !== undefined && typeof clientFactory !== 'function') {
+      throw new InvalidArgumentError('Proxy opts.clientFactory must be a function.');
     }
     super(options);
     const url = (this.proxy = isUrl ? new URL(given) : new URL(given.uri));
@@ -39,6 +40,10 @@ export class ProxyAgent extends DispatcherBase {
     const make = factory ?? ((origin: any, rest: any) => (
       rest.connections === 1 ? new Client(origin, rest) : new Pool(origin, rest)
     ));
+    if (clientFactory !== undefined && !socks(url)) {
+      const { connectTimeout, proxyTls } = options;
+      this.client = clientFactory(url, { connect: { timeout: connectTimeout, ...proxyTls } });
+    }
     const { uri, auth, token, headers, requestTls, proxyTls, connect, ...rest } = options;
     this.agent = new Agent({
       ...rest,
@@ -48,9 +53,16 @@ export class ProxyAgent extends DispatcherBase {
         if (!socks(url) && protocol === 'http:' && proxyTunnel !== true) {
           return this.forwarder(make, member);
         }
-        return make(origin, { ...member, [VIA]: this.via() });
+        return this.client === null
+          ? make(origin, { ...member, [VIA]: this.via() }) : make(origin, { ...member, connect: this.tunnels(member) });
       },
     });
+  }
+
+  /** Sockets of the caller's own client of the proxy. */
+  private tunnels(member: any): any {
+    const { client, proxy, headers, given: { proxyTls, requestTls } } = this;
+    return tunnels({ client, proxy, headers, proxyTls, requestTls, allowH2: member.allowH2 ?? true });
   }
 
   private forwarder(make: (origin: any, options: any) => any, member: any): any {
@@ -85,11 +97,11 @@ export class ProxyAgent extends DispatcherBase {
   }
 
   override _close(): Promise<unknown> {
-    return this.agent.close();
+    return Promise.all([this.agent.close(), this.client?.close()]);
   }
 
   override _destroy(error: Error): Promise<unknown> {
-    return this.agent.destroy(error);
+    return Promise.all([this.agent.destroy(error), this.client?.destroy(error)]);
   }
 }
 
@@ -182,7 +194,7 @@ class Forwarder extends DispatcherBase {
     if (this.servername !== undefined) {
       forwarded.servername = this.servername;
     }
-    return this.member.dispatch(forwarded, refusing407(handler));
+    return this.member.dispatch(forwarded, ofProxy(handler));
   }
 
   override _close(): Promise<unknown> {
@@ -194,18 +206,24 @@ class Forwarder extends DispatcherBase {
   }
 }
 
-/** `handler`, but the proxy's 407 is an error. */
-function refusing407(handler: any): any {
+/** `handler`, but the proxy's 407 is an error, and a certificate for another name is the proxy's. */
+function ofProxy(handler: any): any {
   const error = () => new InvalidArgumentError('Proxy Authentication Required (407)');
   const wrapped = Object.create(handler);
   // Callbacks run with the handler itself as `this`: it may have private fields.
   for (const name of [
-    'onRequestStart', 'onResponseStarted', 'onResponseData', 'onResponseEnd', 'onResponseError', 'onRequestUpgrade',
-    'onBodySent', 'onRequestSent', 'onConnect', 'onData', 'onComplete', 'onError', 'onUpgrade',
+    'onRequestStart', 'onResponseStarted', 'onResponseData', 'onResponseEnd', 'onRequestUpgrade',
+    'onBodySent', 'onRequestSent', 'onConnect', 'onData', 'onComplete', 'onUpgrade',
   ]) {
     if (typeof handler[name] === 'function') {
       wrapped[name] = handler[name].bind(handler);
     }
+  }
+  if (typeof handler.onResponseError === 'function') {
+    wrapped.onResponseError = (controller: any, error: any) => handler.onResponseError(controller, namedOtherwise(error));
+  }
+  if (typeof handler.onError === 'function') {
+    wrapped.onError = (error: any) => handler.onError(namedOtherwise(error));
   }
   if (isLegacy(handler)) {
     wrapped.onHeaders = (status: number, ...rest: any[]) => {

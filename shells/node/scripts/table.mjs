@@ -34,6 +34,7 @@ const FEATURES = [
   ['TLS failures with OpenSSL\'s codes', 'tls-error.test'],
   ['HTTP/2 by ALPN, `allowH2`, `H2CClient`', 'h2.test'],
   ['`ProxyAgent`, `EnvHttpProxyAgent`, `Socks5ProxyAgent`', 'proxy.test'],
+  ['`clientFactory` of `ProxyAgent` (not on Windows)', 'proxy.test', 'clientFactory'],
   ['`BalancedPool`, `RoundRobinPool`', 'api.test', 'BalancedPool'],
   ['`RetryAgent`', 'api.test', 'RetryAgent'],
   ['built-in fetch of Node.js 20, 22, 24 and 26; `setGlobalDispatcher`', 'fetch.test', 'built-in'],
@@ -46,7 +47,6 @@ const FEATURES = [
 /** What undici has and this package has not, with what happens instead. */
 const MISSING = [
   ['`pfx`, `ciphers` and other options of OpenSSL alone', '`InvalidArgumentError`'],
-  ['`clientFactory` of `ProxyAgent`', '`InvalidArgumentError`: the engine opens tunnels'],
   ['`MockAgent`, `SnapshotAgent`, cookies, `fetch`, `WebSocket`, `EventSource`', 'undici\'s own work with these dispatchers'],
 ];
 

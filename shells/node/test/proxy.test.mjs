@@ -5,9 +5,9 @@ import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect, createServer } from 'node:net';
 import { request as httpRequest } from 'node:http';
-import { certs, forebay, httpServer, httpsServer, run, using } from './support.mjs';
+import { certs, forebay, httpServer, httpsServer, run, undici, using } from './support.mjs';
 
-const { EnvHttpProxyAgent, ProxyAgent, Socks5ProxyAgent, errors } = forebay;
+const { EnvHttpProxyAgent, Pool, ProxyAgent, Socks5ProxyAgent, errors } = forebay;
 const { ca } = certs;
 
 /** A proxy that forwards and tunnels; tells what it was asked. */
@@ -84,6 +84,32 @@ test('undici:proxy:connected tells of a tunnel, before the connection to the ori
   assert.equal(connectParams.path, `localhost:${secure.port}`);
 });
 
+test('clientFactory makes the client that opens tunnels', { skip: process.platform === 'win32' }, async (t) => {
+  const secure = await httpsServer(t, (request, response) => response.end(`secret ${request.socket.servername}`));
+  const plain = await httpServer(t, (_, response) => response.end('plain'));
+  const via = await proxy(t);
+  for (const make of [Pool, undici.Pool]) {
+    const made = [];
+    const clientFactory = (origin, options) => {
+      made.push(origin.origin);
+      return new make(origin, options);
+    };
+    const agent = using(t, new ProxyAgent({ uri: via.origin, clientFactory, requestTls: { ca }, proxyTunnel: true, token: 'x' }));
+    assert.equal((await run(agent, { origin: secure.named })).body.toString(), 'secret localhost');
+    assert.equal((await run(agent, { origin: plain.origin })).body.toString(), 'plain');
+    assert.deepEqual(made, [via.origin]);
+    assert.deepEqual(via.asked.splice(0).map(([method, url, headers]) => [method, url, headers['proxy-authorization']]), [
+      ['CONNECT', `localhost:${secure.port}`, 'x'], ['CONNECT', `127.0.0.1:${plain.port}`, 'x'],
+    ]);
+    await agent.close();
+  }
+  const refusing = using(t, new ProxyAgent({
+    uri: (await proxy(t, { status: 403 })).origin, clientFactory: (origin, options) => new Pool(origin, options), proxyTunnel: true,
+  }));
+  assert.equal((await run(refusing, { origin: plain.origin })).error.message, 'Proxy response (403) !== 200 when HTTP Tunneling');
+  assert.throws(() => new ProxyAgent({ uri: via.origin, clientFactory: 1 }), { message: 'Proxy opts.clientFactory must be a function.' });
+});
+
 test('credentials: of the URI, as a token, as auth', async (t) => {
   const secure = await httpsServer(t, (_, response) => response.end());
   const via = await proxy(t);
@@ -116,6 +142,17 @@ test('a proxy spoken to over TLS', async (t) => {
   const via = await proxy(t, { secure: true });
   const agent = using(t, new ProxyAgent({ uri: via.named, proxyTls: { ca }, requestTls: { ca } }));
   assert.equal((await run(agent, { origin: secure.named })).body.toString(), 'twice');
+});
+
+test('a proxy whose certificate is for another name, forwarding or tunnelling', async (t) => {
+  const plain = await httpServer(t, (_, response) => response.end());
+  const via = await proxy(t, { secure: true });
+  for (const proxyTunnel of [false, true]) {
+    const agent = using(t, new ProxyAgent({ uri: via.named, proxyTls: { ca, servername: 'other.example' }, proxyTunnel }));
+    const { error } = await run(agent, { origin: plain.origin });
+    assert.ok(error instanceof errors.SecureProxyConnectionError, String(error));
+    assert.equal(error.cause.code, 'ERR_TLS_CERT_ALTNAME_INVALID');
+  }
 });
 
 test('what ProxyAgent refuses', () => {
