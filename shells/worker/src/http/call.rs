@@ -267,7 +267,7 @@ where
             Ok(message) => message,
             Err(error) => return handler::reject(call, &error.to_string(), at),
         };
-        let head_only = message.head.method() == "HEAD";
+        let head_only = message.head.is_head();
         let (open, body) = match message.body {
             BodyForm::None => (open.add(&call, message.window), Body::empty()),
             BodyForm::Inline(bytes) => (open.add(&call, message.window), Body::whole(bytes)),

@@ -52,12 +52,30 @@ impl HttpHead {
         if self.fields.has_length() {
             return self;
         }
-        self.field("content-length", len.to_string())
+        let mut digits = [0; DIGITS_MAX];
+        self.field("content-length", decimal(len, &mut digits))
     }
 
     pub(crate) fn fields(&self) -> &wire::Fields {
         &self.fields
     }
+}
+
+/// Digits of the largest length.
+const DIGITS_MAX: usize = 20;
+
+/// A number as text.
+fn decimal(mut number: usize, digits: &mut [u8; DIGITS_MAX]) -> &[u8] {
+    let mut start = DIGITS_MAX;
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789"[number % 10];
+        number /= 10;
+        start -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(start..).unwrap_or(&[])
 }
 
 impl HttpResponse {
@@ -124,5 +142,18 @@ impl Trailers {
     pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.fields.push(name.as_bytes(), value.as_ref());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_written_as_rust_writes_them() {
+        for number in [0, 7, 10, 99, 65_536, 1_000_000, usize::MAX] {
+            let mut digits = [0; DIGITS_MAX];
+            assert_eq!(decimal(number, &mut digits), number.to_string().as_bytes());
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The messages of an HTTP call, as bytes. Nothing else in the crate knows their form.
 
-use core::ops::Range;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +22,13 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
+    /// Bytes that most heads fit into.
+    const LEN: usize = 128;
+
     pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) {
+        if self.count == 0 {
+            self.encoded.reserve(Self::LEN);
+        }
         self.has_length |= name.eq_ignore_ascii_case(b"content-length");
         for text in [name, value] {
             put(&mut self.encoded, text.len(), |writer| {
@@ -101,54 +106,71 @@ pub(crate) struct CallHead {
     message: Bytes,
     texts: Texts,
     /// Behind the head of the array of fields.
-    fields: Range<usize>,
+    fields: Place,
     id: [u8; 16],
     deadline: u64,
 }
 
 #[derive(Default)]
 struct Texts {
-    method: Range<usize>,
-    target: Range<usize>,
-    path: Range<usize>,
-    authority: Range<usize>,
-    scheme: Range<usize>,
-    service: Range<usize>,
-    environment: Range<usize>,
-    peer: Range<usize>,
+    method: Place,
+    target: Place,
+    path: Place,
+    authority: Place,
+    scheme: Place,
+    service: Place,
+    environment: Place,
+    peer: Place,
+}
+
+/// Where something lies in a message, from its first byte to behind its last. A message is shorter
+/// than 4 GiB, and its places are moved around with it.
+#[derive(Clone, Copy, Default)]
+struct Place(u32, u32);
+
+impl Place {
+    fn new(start: usize, end: usize) -> Result<Self, ReadError> {
+        let place = u32::try_from(start).ok().zip(u32::try_from(end).ok());
+        place.map(|(start, end)| Self(start, end)).ok_or(ReadError::Range)
+    }
+
+    fn of(self, message: &[u8]) -> &[u8] {
+        let (start, end) = (usize::try_from(self.0), usize::try_from(self.1));
+        start.ok().zip(end.ok()).and_then(|(start, end)| message.get(start..end)).unwrap_or(&[])
+    }
 }
 
 impl CallHead {
     pub(crate) fn method(&self) -> &str {
-        self.text(&self.texts.method)
+        self.text(self.texts.method)
     }
 
     pub(crate) fn target(&self) -> &str {
-        self.text(&self.texts.target)
+        self.text(self.texts.target)
     }
 
     pub(crate) fn path(&self) -> &str {
-        self.text(&self.texts.path)
+        self.text(self.texts.path)
     }
 
     pub(crate) fn authority(&self) -> &str {
-        self.text(&self.texts.authority)
+        self.text(self.texts.authority)
     }
 
     pub(crate) fn scheme(&self) -> &str {
-        self.text(&self.texts.scheme)
+        self.text(self.texts.scheme)
     }
 
     pub(crate) fn service(&self) -> &str {
-        self.text(&self.texts.service)
+        self.text(self.texts.service)
     }
 
     pub(crate) fn environment(&self) -> &str {
-        self.text(&self.texts.environment)
+        self.text(self.texts.environment)
     }
 
     pub(crate) fn peer(&self) -> &str {
-        self.text(&self.texts.peer)
+        self.text(self.texts.peer)
     }
 
     pub(crate) fn id(&self) -> [u8; 16] {
@@ -160,7 +182,7 @@ impl CallHead {
     }
 
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let encoded = self.message.get(self.fields.clone()).unwrap_or(&[]);
+        let encoded = self.fields.of(&self.message);
         let mut reader = Reader::new(encoded);
         // Checked when the call was read.
         core::iter::from_fn(move || {
@@ -169,9 +191,13 @@ impl CallHead {
         })
     }
 
-    fn text(&self, range: &Range<usize>) -> &str {
-        let bytes = self.message.get(range.clone()).unwrap_or(&[]);
-        core::str::from_utf8(bytes).unwrap_or("")
+    /// Whether the answer has no body whatever it says.
+    pub(crate) fn is_head(&self) -> bool {
+        self.texts.method.of(&self.message) == b"HEAD"
+    }
+
+    fn text(&self, place: Place) -> &str {
+        core::str::from_utf8(place.of(&self.message)).unwrap_or("")
     }
 }
 
@@ -181,7 +207,7 @@ impl CallHead {
 /// It is none, or a member is of another type.
 pub(crate) fn parse_call(message: Bytes) -> Result<CallMessage, ReadError> {
     let mut texts = Texts::default();
-    let (mut fields, mut id, mut deadline, mut window) = (0..0, [0; 16], 0, 0);
+    let (mut fields, mut id, mut deadline, mut window) = (Place::default(), [0; 16], 0, 0);
     let mut body = BodyForm::None;
     let whole: &[u8] = &message;
     let mut reader = Reader::new(whole);
@@ -209,7 +235,7 @@ pub(crate) fn parse_call(message: Bytes) -> Result<CallMessage, ReadError> {
 }
 
 impl Texts {
-    fn place(&mut self, key: &[u8]) -> Option<&mut Range<usize>> {
+    fn place(&mut self, key: &[u8]) -> Option<&mut Place> {
         Some(match key {
             b"m" => &mut self.method,
             b"t" => &mut self.target,
@@ -225,15 +251,18 @@ impl Texts {
 }
 
 /// Where a text that comes next lies in the message.
-fn text(reader: &mut Reader<'_>, whole: &[u8]) -> Result<Range<usize>, ReadError> {
+fn text(reader: &mut Reader<'_>, whole: &[u8]) -> Result<Place, ReadError> {
     let bytes = reader.read_bytes_or_str()?;
-    core::str::from_utf8(bytes).map_err(|_| ReadError::Utf8)?;
+    // The usual case costs least.
+    if !bytes.is_ascii() && core::str::from_utf8(bytes).is_err() {
+        return Err(ReadError::Utf8);
+    }
     let end = whole.len() - reader.rest().len();
-    Ok(end - bytes.len()..end)
+    Place::new(end - bytes.len(), end)
 }
 
 /// Checks the fields that come next and says where they lie.
-fn skip_fields(reader: &mut Reader<'_>, whole: &[u8]) -> Result<Range<usize>, ReadError> {
+fn skip_fields(reader: &mut Reader<'_>, whole: &[u8]) -> Result<Place, ReadError> {
     let count = reader.read_array()?;
     if count > 2 * FIELDS_MAX || count % 2 != 0 {
         return Err(ReadError::Range);
@@ -245,7 +274,7 @@ fn skip_fields(reader: &mut Reader<'_>, whole: &[u8]) -> Result<Range<usize>, Re
             return Err(ReadError::Utf8);
         }
     }
-    Ok(start..whole.len() - reader.rest().len())
+    Place::new(start, whole.len() - reader.rest().len())
 }
 
 fn parse_body(reader: &mut Reader<'_>, message: &Bytes) -> Result<BodyForm, ReadError> {
