@@ -137,6 +137,18 @@ impl<'i> Reader<'i> {
         }
     }
 
+    /// Takes a text of less than 32 bytes, as most keys and values are, if one comes next whole.
+    #[inline]
+    fn take_short_str(&mut self) -> Option<&'i [u8]> {
+        let (&first, rest) = self.rest.split_first()?;
+        if !(0xA0..=0xBF).contains(&first) {
+            return None;
+        }
+        let (text, rest) = rest.split_at_checked(usize::from(first & 0x1F))?;
+        self.rest = rest;
+        Some(text)
+    }
+
     /// Reads a boolean.
     ///
     /// # Errors
@@ -214,6 +226,9 @@ impl<'i> Reader<'i> {
     /// # Errors
     /// The next value is no text, or the input is cut.
     pub fn read_str_bytes(&mut self) -> Result<&'i [u8], ReadError> {
+        if let Some(text) = self.take_short_str() {
+            return Ok(text);
+        }
         self.read_if(|token| {
             let Token::Str(text) = token else { return Err(ReadError::Type) };
             Ok(text)
@@ -238,6 +253,9 @@ impl<'i> Reader<'i> {
     /// # Errors
     /// The next value is neither, or the input is cut.
     pub fn read_bytes_or_str(&mut self) -> Result<&'i [u8], ReadError> {
+        if let Some(text) = self.take_short_str() {
+            return Ok(text);
+        }
         self.read_if(|token| {
             let (Token::Bin(bytes) | Token::Ext(EXT_BUFFER, bytes) | Token::Str(bytes)) = token
             else {
