@@ -83,7 +83,7 @@ fn an_environment_without_namespace_answers_configuration_error() {
         assert_eq!(answer.field("content-type"), Some("text/plain;charset=UTF-8"));
         assert_eq!(answer.text(), "Configuration error");
     }
-    assert!(gateway.log().contains("Namespace not found for environment: staging"));
+    gateway.expect_log("Namespace not found for environment: staging");
 }
 
 #[test]

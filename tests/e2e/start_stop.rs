@@ -43,7 +43,7 @@ fn a_second_signal_does_not_wait() {
     assert_eq!(client.head().status, 200);
     let workers = gateway.workers();
     gateway.terminate();
-    until("the stop has begun", PATIENCE, || gateway.log().contains("stopping").then_some(()));
+    gateway.expect_log("stopping");
     gateway.terminate();
     let _status = gateway.wait();
     until("no worker is left", PATIENCE, || (!workers.iter().copied().any(runs)).then_some(()));

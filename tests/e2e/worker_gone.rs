@@ -82,7 +82,8 @@ fn an_error_of_the_worker_carries_its_text_unless_hidden() {
     let gateway = Setup { dispatch: "expose_errors = false", workers: &workers, ..DEMO }.start();
     let answer = Client::connect(gateway.addr()).get("gateway.do", "/");
     assert_eq!(answer.text(), internal_error("Unknown error"));
-    assert!(gateway.log().contains("boom"), "the log has the real text");
+    // The log has the real text.
+    gateway.expect_log("boom");
 }
 
 #[test]
@@ -136,9 +137,7 @@ fn a_worker_that_floods_is_held_back_or_cut_off() {
             let other = Client::connect(gateway.addr()).get("unknown.do", "/");
             assert_eq!(other.status, 404);
             if mode == "flood-granted" {
-                until("the gateway noticed", PATIENCE, || {
-                    gateway.log().contains("broke the protocol").then_some(())
-                });
+                gateway.expect_log("broke the protocol");
             }
             let mut taken = 0;
             while taken < 64_000_000 {
@@ -167,9 +166,7 @@ fn a_worker_killed_at_any_moment_is_replaced_for_the_next_request() {
         let first = gateway.workers()[0];
         // Idle.
         signal(first, "KILL");
-        until("the gateway noticed", PATIENCE, || {
-            gateway.log().contains("worker ended").then_some(())
-        });
+        gateway.expect_log("worker ended");
         assert_eq!(client.get("gateway.do", "/health").status, 200);
         // With a call in flight.
         let second = until("a new worker", PATIENCE, || gateway.workers().first().copied());

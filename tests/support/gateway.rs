@@ -84,6 +84,14 @@ impl Gateway {
         self.log.lock().expect("the reader does not panic").clone()
     }
 
+    /// Waits until its log has `text`: it is read beside what the gateway answers.
+    ///
+    /// # Panics
+    /// When that takes more than 20 s.
+    pub fn expect_log(&self, text: &str) {
+        until(text, PATIENCE, || self.log().contains(text).then_some(()));
+    }
+
     /// The process ids of its workers that run now.
     #[must_use]
     pub fn workers(&self) -> Vec<u32> {

@@ -40,8 +40,8 @@ static ALLOCATOR: Counting = Counting;
 /// One message there and back, as three pieces.
 fn echo(reactor: &mut Reactor, socket: Handle, pieces: &mut Vec<Piece>) {
     let mut out = [Completion::EMPTY; 16];
-    let mut sent = 0;
-    while sent < 14 {
+    let mut sent = false;
+    while !sent {
         let count = reactor.wait(&mut out, None).expect("the loop goes on");
         for completion in &out[..count] {
             if completion.flags.contains(Flags::BUFFER) {
@@ -51,9 +51,9 @@ fn echo(reactor: &mut Reactor, socket: Handle, pieces: &mut Vec<Piece>) {
                 pieces.push(head.freeze(4).into());
                 pieces.push(buf.slice(0..2).into());
                 pieces.push(buf.slice(2..10).into());
-                reactor.send(socket, pieces, 1).expect("accepted");
+                sent = reactor.send(socket, pieces, 1).expect("accepted").is_none();
             } else {
-                sent += completion.result;
+                sent = completion.result == 14;
             }
         }
     }

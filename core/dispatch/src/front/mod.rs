@@ -245,6 +245,12 @@ impl Front {
         self.http.wants_read()
     }
 
+    /// Whether nothing of a request has come: an empty input leads to nothing then.
+    #[must_use]
+    pub const fn awaits_request(&self) -> bool {
+        self.http.awaits_request()
+    }
+
     /// Whether a request's body is still to be read.
     #[must_use]
     pub const fn is_reading_body(&self) -> bool {

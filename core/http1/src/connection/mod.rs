@@ -177,6 +177,12 @@ impl Connection {
         }
     }
 
+    /// Whether nothing of a request has come: an empty input leads to nothing then.
+    #[must_use]
+    pub const fn awaits_request(&self) -> bool {
+        matches!(self.state.read, Read::Idle) && !self.eof
+    }
+
     /// Whether the next byte of the body could be taken: granted, or part of the framing.
     const fn wants_body(&self) -> bool {
         let framing = match self.body {

@@ -8,9 +8,11 @@ use forebay_core_dispatch::home::{Line, Payload, Transmit};
 use forebay_core_dispatch::message::{GATHER_LEN, SLOT_LEN};
 use forebay_core_dispatch::{Exit, InstanceId};
 use forebay_core_procwire::control::{LineSplitter, PING_LINE, SHUTDOWN_LINE};
-use forebay_reactor::{Completion, Flags, Handle, Interest, OpId, Piece, PoolClass, Reactor};
+use forebay_reactor::{
+    Completion, Flags, Handle, Interest, OpId, Piece, PoolClass, Reactor, ReactorError,
+};
 
-use super::outbox::{Outbox, slice};
+use super::outbox::{Flush, Outbox, slice};
 use super::token::{Kind, Owner};
 use crate::process::{LineLimit, Pipes, Process, StderrTail};
 
@@ -396,17 +398,21 @@ impl Instance {
         self.ends_waiting.push(self.outbox.waiting());
     }
 
-    /// Gives what waits to the kernel; false if that failed for good.
-    pub(super) fn flush(&mut self, reactor: &mut Reactor) -> bool {
-        let Some(connection) = self.connection else { return true };
-        match self.outbox.flush(reactor, connection, self.owner.token(Kind::InstanceSend)) {
-            Ok(true) => {
+    /// Gives what waits to the kernel; how many frames it has now, or that it failed for good.
+    pub(super) fn flush(&mut self, reactor: &mut Reactor) -> Result<u32, ReactorError> {
+        let Some(connection) = self.connection else { return Ok(0) };
+        match self.outbox.flush(reactor, connection, self.owner.token(Kind::InstanceSend))? {
+            Flush::Nothing => Ok(0),
+            Flush::Started => {
                 core::mem::swap(&mut self.ends, &mut self.ends_waiting);
                 self.ends_waiting.clear();
-                true
+                Ok(0)
             }
-            Ok(false) => true,
-            Err(_) => false,
+            Flush::Sent(_) => {
+                let frames = self.ends_waiting.len();
+                self.ends_waiting.clear();
+                Ok(u32::try_from(frames).unwrap_or(u32::MAX))
+            }
         }
     }
 

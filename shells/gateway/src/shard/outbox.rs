@@ -42,6 +42,17 @@ struct Batch {
     payload: u64,
 }
 
+/// What became of a flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flush {
+    /// Nothing waits, or the batch before is still on its way.
+    Nothing,
+    /// A send was started; its completion will come.
+    Started,
+    /// The kernel has everything, so many bytes of payload among it.
+    Sent(u64),
+}
+
 impl Outbox {
     /// Room for at least `min` bytes, to be followed by [`commit`](Self::commit).
     pub(super) fn room(&mut self, reactor: &mut Reactor, min: usize) -> &mut [u8] {
@@ -97,8 +108,7 @@ impl Outbox {
         self.len() == 0
     }
 
-    /// Gives everything that waits to the kernel, unless it still has the batch before. True if a
-    /// send was started.
+    /// Gives everything that waits to the kernel, unless it still has the batch before.
     ///
     /// # Errors
     /// The reactor refused; the bytes still wait. A full table passes, everything else does not.
@@ -107,16 +117,20 @@ impl Outbox {
         reactor: &mut Reactor,
         socket: Handle,
         token: u64,
-    ) -> Result<bool, ReactorError> {
+    ) -> Result<Flush, ReactorError> {
         if self.in_flight.is_some() || self.waiting == 0 || self.failed {
-            return Ok(false);
+            return Ok(Flush::Nothing);
         }
         self.seal();
-        reactor.send(socket, &mut self.pieces, token)?;
-        self.in_flight = Some(Batch { len: self.waiting, payload: self.payload });
+        let op = reactor.send(socket, &mut self.pieces, token)?;
+        let batch = Batch { len: self.waiting, payload: self.payload };
         self.waiting = 0;
         self.payload = 0;
-        Ok(true)
+        if op.is_none() {
+            return Ok(Flush::Sent(batch.payload));
+        }
+        self.in_flight = Some(batch);
+        Ok(Flush::Started)
     }
 
     /// The send has ended: how many bytes of payload the kernel took, or `None` if it failed.

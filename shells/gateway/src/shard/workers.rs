@@ -428,17 +428,26 @@ impl Workers {
         let Some(Some(instance)) = self.instances.get_mut(index) else { return };
         let id = instance.id;
         let mut slot = [0; SLOT_LEN];
-        while instance.has_frames && instance.has_room() {
-            match self.home.poll_transmit(io.now, id, &mut slot) {
-                Some(transmit) => {
-                    push(io, instance, &mut self.calls, &slot, (transmit, &self.home));
+        loop {
+            while instance.has_frames && instance.has_room() {
+                match self.home.poll_transmit(io.now, id, &mut slot) {
+                    Some(transmit) => {
+                        push(io, instance, &mut self.calls, &slot, (transmit, &self.home));
+                    }
+                    None => instance.has_frames = false,
                 }
-                None => instance.has_frames = false,
             }
-        }
-        if !instance.flush(&mut io.reactor) {
-            instance.disconnect(&mut io.reactor);
-            self.home.handle_disconnected(io.now, id);
+            match instance.flush(&mut io.reactor) {
+                Ok(frames) => self.home.handle_sent(id, frames),
+                Err(_) => {
+                    instance.disconnect(&mut io.reactor);
+                    self.home.handle_disconnected(io.now, id);
+                }
+            }
+            // What the kernel took at once made room that no completion will tell of.
+            if !(instance.has_frames && instance.has_room()) {
+                break;
+            }
         }
         instance.steer(&mut io.reactor);
     }

@@ -378,10 +378,11 @@ impl Reactor {
         Ok(id)
     }
 
-    /// Sends all of `pieces` to a socket, in order, and completes when the OS has every byte or
-    /// refuses.
+    /// Sends all of `pieces` to a socket, in order.
     ///
-    /// The result is the count of bytes or the error; see [`sent`](Self::sent). When it is
+    /// `None`: the OS has every byte already, as most sockets take a whole answer at once; no
+    /// completion follows. Otherwise the operation completes when the OS has every byte or refuses;
+    /// its result is the count of bytes or the error, see [`sent`](Self::sent). When it is
     /// accepted, `pieces` is left empty, with the capacity of an earlier list: nothing is
     /// allocated in steady state. The loans end with the send.
     ///
@@ -394,7 +395,7 @@ impl Reactor {
         socket: Handle,
         pieces: &mut Vec<Piece>,
         token: u64,
-    ) -> Result<OpId, ReactorError> {
+    ) -> Result<Option<OpId>, ReactorError> {
         let len = byte_len(pieces);
         if len == 0 || i32::try_from(len).is_err() {
             return Err(ReactorError::BadPieces);
@@ -405,7 +406,7 @@ impl Reactor {
         }
         self.state.has_room()?;
         let sent = match send_now(&mut self.state, socket, pieces, len, token) {
-            Ok(id) => return Ok(id),
+            Ok(failed) => return Ok(failed),
             Err(sent) => sent,
         };
         let mut outgoing = self.state.idle_send();
@@ -418,7 +419,7 @@ impl Reactor {
             }
             return Err(ReactorError::SubmissionQueueFull);
         }
-        Ok(id)
+        Ok(Some(id))
     }
 
     /// Completes once, with what of `interest` is found; HUP and ERROR are always watched.

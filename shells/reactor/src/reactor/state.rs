@@ -169,14 +169,10 @@ impl State {
         (id, self.enqueue(id, handle, lane))
     }
 
-    /// An operation that has ended already: only its completion is left.
-    #[inline]
-    pub(crate) fn pass(&mut self, token: u64, result: Result<usize, Errno>, flags: Flags) -> OpId {
+    /// An operation that has failed already: only its completion is left.
+    pub(crate) fn pass_failure(&mut self, token: u64, errno: Errno, flags: Flags) -> OpId {
         let op = self.ops.pass().expect("`has_room` said so");
-        let (result, flags) = match result {
-            Ok(len) => (i32::try_from(len).unwrap_or(i32::MAX), flags),
-            Err(errno) => (-errno.raw_os_error(), flags | hang_up(errno)),
-        };
+        let (result, flags) = (-errno.raw_os_error(), flags | hang_up(errno));
         self.ready.push_back(Completion { token, op, result, flags });
         op
     }

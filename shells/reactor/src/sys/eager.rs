@@ -16,14 +16,14 @@ use crate::{Handle, Piece};
 
 /// Tries to send `pieces` at once, if nothing is queued before them.
 ///
-/// `Err` says how many bytes are gone when the rest must wait.
+/// `Ok` without an operation: all bytes are gone. `Err` says how many are when the rest must wait.
 pub(crate) fn send_now(
     state: &mut State,
     handle: Handle,
     pieces: &mut Vec<Piece>,
     len: usize,
     token: u64,
-) -> Result<OpId, usize> {
+) -> Result<Option<OpId>, usize> {
     let Some(entry) = state.handles.entry(handle) else { return Err(0) };
     if !entry.readiness.may_try(Direction::Write) || entry.write.first().is_some() {
         return Err(0);
@@ -33,19 +33,19 @@ pub(crate) fn send_now(
         [piece] => socket::send(fd, piece.as_slice()),
         many => send_vectors(fd, parts(many, 0)),
     };
-    let result = match result {
+    let failure = match result {
         Ok(sent) if sent < len => return Err(sent),
-        Ok(sent) => Ok(sent),
+        Ok(_) => None,
         Err(Errno::AGAIN) => {
             if let Some(entry) = state.handles.entry(handle) {
                 entry.readiness.handle_would_block(Direction::Write);
             }
             return Err(0);
         }
-        Err(errno) => Err(errno),
+        Err(errno) => Some(errno),
     };
     pieces.clear();
-    Ok(state.pass(token, result, Flags::EMULATED))
+    Ok(failure.map(|errno| state.pass_failure(token, errno, Flags::EMULATED)))
 }
 
 /// Sends what fits of as many parts as one call takes.

@@ -12,8 +12,8 @@ use core::time::Duration;
 
 use forebay_core_completion::{Budget, Direction, Flags, Interest, OpId};
 use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::event::{PollFlags, Timespec};
 use rustix::io::Errno;
 
 use super::eager::send_vectors;
@@ -243,8 +243,7 @@ fn run_polls(state: &mut State, first: Option<OpId>, flags: EventFlags) {
         at = state.ops.next(id);
         let Some(Kind::Poll(poll)) = state.ops.item(id).map(|op| &op.kind) else { continue };
         let wanted = socket::wanted(poll.interest);
-        let bits = PollFlags::from_bits_truncate(u16::try_from(flags.bits()).unwrap_or(0));
-        let found = socket::found(bits & wanted);
+        let found = socket::found(flags & wanted);
         if found != Flags::NONE {
             state.finish(id, 0, found, Parcel::None);
         }

@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use rustix::event::epoll::EventFlags;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags};
@@ -42,33 +43,39 @@ pub(crate) fn accept(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
 
 /// What of `interest`, and of what is always watched, is there now.
 pub(crate) fn poll_now(fd: BorrowedFd<'_>, interest: Interest) -> Result<Flags> {
-    let mut fds = [PollFd::from_borrowed_fd(fd, poll_flags(interest))];
+    let mut wanted = PollFlags::empty();
+    wanted.set(PollFlags::IN, interest.contains(Interest::READABLE));
+    wanted.set(PollFlags::OUT, interest.contains(Interest::WRITABLE));
+    wanted.set(PollFlags::RDHUP, interest.contains(Interest::READ_CLOSED));
+    let mut fds = [PollFd::from_borrowed_fd(fd, wanted)];
     retry(|| rustix::event::poll(&mut fds, Some(&rustix::time::Timespec::default())))?;
-    Ok(found(fds[0].revents()))
+    // The same bits as epoll's, in 16 bits whose sign differs between systems.
+    let bits = u16::from_ne_bytes(fds[0].revents().bits().to_ne_bytes());
+    Ok(found(EventFlags::from_bits_truncate(bits.into())))
 }
 
-/// The OS's bits of an interest.
-pub(crate) fn poll_flags(interest: Interest) -> PollFlags {
-    let mut flags = PollFlags::empty();
-    flags.set(PollFlags::IN, interest.contains(Interest::READABLE));
-    flags.set(PollFlags::OUT, interest.contains(Interest::WRITABLE));
-    flags.set(PollFlags::RDHUP, interest.contains(Interest::READ_CLOSED));
+/// The OS's bits of an interest, as epoll and io_uring take them.
+pub(crate) fn poll_flags(interest: Interest) -> EventFlags {
+    let mut flags = EventFlags::empty();
+    flags.set(EventFlags::IN, interest.contains(Interest::READABLE));
+    flags.set(EventFlags::OUT, interest.contains(Interest::WRITABLE));
+    flags.set(EventFlags::RDHUP, interest.contains(Interest::READ_CLOSED));
     flags
 }
 
 /// The OS's bits of an interest and of what is always watched.
-pub(crate) fn wanted(interest: Interest) -> PollFlags {
-    poll_flags(interest) | PollFlags::ERR | PollFlags::HUP
+pub(crate) fn wanted(interest: Interest) -> EventFlags {
+    poll_flags(interest) | EventFlags::ERR | EventFlags::HUP
 }
 
 /// Completion flags of the OS's bits.
-pub(crate) fn found(bits: PollFlags) -> Flags {
+pub(crate) fn found(bits: EventFlags) -> Flags {
     let table = [
-        (PollFlags::IN, Flags::READABLE),
-        (PollFlags::OUT, Flags::WRITABLE),
-        (PollFlags::ERR, Flags::ERROR),
-        (PollFlags::HUP, Flags::HUP),
-        (PollFlags::RDHUP, Flags::READ_CLOSED),
+        (EventFlags::IN, Flags::READABLE),
+        (EventFlags::OUT, Flags::WRITABLE),
+        (EventFlags::ERR, Flags::ERROR),
+        (EventFlags::HUP, Flags::HUP),
+        (EventFlags::RDHUP, Flags::READ_CLOSED),
     ];
     let set = table.into_iter().filter(|(bit, _)| bits.contains(*bit));
     set.fold(Flags::NONE, |flags, (_, flag)| flags | flag)

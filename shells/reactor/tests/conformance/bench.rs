@@ -139,11 +139,21 @@ impl Bench {
         self.reactor.recv_multi(handle, PoolClass::Small, token).expect("accepted")
     }
 
-    pub(crate) fn send(&mut self, handle: Handle, bytes: &[u8], token: u64) -> OpId {
+    /// Sends what the socket takes at once or not; the operation in the second case.
+    pub(crate) fn send(&mut self, handle: Handle, bytes: &[u8], token: u64) -> Option<OpId> {
         let mut pieces = vec![Piece::from(bytes::Bytes::copy_from_slice(bytes))];
         let op = self.reactor.send(handle, &mut pieces, token).expect("accepted");
         assert!(pieces.is_empty());
         op
+    }
+
+    /// Waits until `op` has sent all of `len` bytes, unless they were taken at once.
+    pub(crate) fn expect_sent(&mut self, op: Option<OpId>, len: usize) {
+        if let Some(op) = op {
+            let seen = self.of(op).completion;
+            assert!(seen.is_terminal());
+            assert_eq!(usize::try_from(seen.result), Ok(len));
+        }
     }
 
     pub(crate) fn is_uring(&self) -> bool {

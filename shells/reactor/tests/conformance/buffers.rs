@@ -64,7 +64,7 @@ pub(crate) fn nothing_is_lost_in_a_long_run(bench: Bench) {
         let mut pieces = vec![Piece::from(buf.slice(0..2)), Piece::from(buf.slice(2..4))];
         drop(buf);
         let send = bench.reactor.send(socket, &mut pieces, 2).expect("accepted");
-        bench.end_of(send);
+        bench.expect_sent(send, 4);
         assert_eq!(read_exact(&mut peer, 4), round.to_le_bytes());
     }
     assert!(!bench.is_uring() || bench.reactor.stats().starved == 0);
@@ -86,7 +86,7 @@ pub(crate) fn tiny_queues_lose_nothing(bench: Bench) {
             sends.push(bench.send(*socket, &bytes, 1));
         }
         for send in sends {
-            assert_eq!(bench.end_of(send).completion.result, 100);
+            bench.expect_sent(send, 100);
         }
         for (_, peer) in &mut pairs {
             assert_eq!(read_exact(peer, 100), [round; 100]);

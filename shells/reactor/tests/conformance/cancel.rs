@@ -57,7 +57,7 @@ pub(crate) fn a_send_that_is_stuck(mut bench: Bench) {
     let (socket, peer) = bench.pair();
     let bytes = bytes::Bytes::from(pattern(16 << 20));
     let mut pieces = vec![bytes.clone().into()];
-    let op = bench.reactor.send(socket, &mut pieces, 1).expect("accepted");
+    let op = bench.reactor.send(socket, &mut pieces, 1).expect("accepted").expect("too much");
     bench.expect_quiet();
     assert!(!bytes.is_unique(), "the reactor holds a loan");
     bench.reactor.cancel(op);

@@ -22,9 +22,7 @@ pub(crate) fn accepts_and_echoes(mut bench: Bench) {
             peer.write_all(message).expect("open");
             let bytes = bench.receive(recv, message.len());
             let send = bench.send(socket, &bytes, 3);
-            let sent = bench.of(send).completion;
-            assert_eq!(sent.result.unsigned_abs() as usize, message.len());
-            assert!(sent.is_terminal() && sent.token == 3);
+            bench.expect_sent(send, message.len());
             assert_eq!(read_exact(&mut peer, message.len()), message);
         }
         drop(peer);
@@ -53,7 +51,7 @@ pub(crate) fn five_hundred_connections(mut bench: Bench) {
         for (socket, recv) in recvs.clone() {
             let bytes = bench.receive(recv, 64);
             let op = bench.send(socket, &bytes, 0);
-            bench.end_of(op);
+            bench.expect_sent(op, 64);
         }
         for peer in &mut peers {
             assert_eq!(read_exact(peer, 64), [round; 64]);
@@ -77,7 +75,7 @@ pub(crate) fn half_close_is_a_read_of_zero(mut bench: Bench) {
     assert_eq!((end.result, end.token), (0, 9));
     // The other direction is open.
     let send = bench.send(socket, b"answer", 0);
-    assert_eq!(bench.of(send).completion.result, 6);
+    bench.expect_sent(send, 6);
     assert_eq!(read_exact(&mut peer, 6), b"answer");
     bench.reactor.shutdown_write(socket).expect("open");
     assert_eq!(peer.read(&mut [0; 1]).expect("the end"), 0);
@@ -181,7 +179,7 @@ pub(crate) fn connects_to_a_unix_socket(mut bench: Bench) {
     let theirs = bench.of(accept).handle.expect("connected");
     let recv = bench.recv(theirs, 4);
     let send = bench.send(ours, b"over the path", 5);
-    assert_eq!(bench.of(send).completion.result, 13);
+    bench.expect_sent(send, 13);
     assert_eq!(bench.receive(recv, 13), b"over the path");
 }
 

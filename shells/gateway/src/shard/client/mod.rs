@@ -14,7 +14,7 @@ use forebay_reactor::{Flags, Handle, Interest, OpId, Piece, PoolClass};
 use crate::shard::input::{Chunk, Input};
 use crate::shard::io::Io;
 use crate::shard::mail::ToHome;
-use crate::shard::outbox::{Outbox, copied};
+use crate::shard::outbox::{Flush, Outbox, copied};
 use crate::shard::post::Post;
 use crate::shard::token::{Kind, Owner};
 use request::{RequestBody, Running};
@@ -207,6 +207,12 @@ impl Client {
             self.lose(post);
             return;
         };
+        self.drained(post, payload);
+        self.pump(io, post);
+    }
+
+    /// So many bytes of payload have gone: the worker may send more.
+    fn drained(&mut self, post: &mut Post, payload: u64) {
         if payload > 0
             && let Some(call) = &mut self.call
         {
@@ -216,7 +222,6 @@ impl Client {
                 post.send_home(call.core, ToHome::Drained { call: id, bytes });
             }
         }
-        self.pump(io, post);
     }
 
     /// The machine's time has come.
@@ -235,6 +240,9 @@ impl Client {
     /// Works through the input as far as the machine, the call and the socket let it.
     pub(in crate::shard) fn pump(&mut self, io: &mut Io, post: &mut Post) {
         while !self.lost && !self.is_held() {
+            if self.input.is_empty() && self.front.awaits_request() {
+                break;
+            }
             let chunk = self.input.take();
             let (used, goes_on) = self.offer(io, post, &chunk);
             self.input.put_back(chunk, used);
@@ -344,14 +352,17 @@ impl Client {
     /// Sends what was written, tells the machine what was sent, reads or stops reading.
     pub(in crate::shard) fn settle(&mut self, io: &mut Io, post: &mut Post) -> Fate {
         loop {
-            if self.lost || (self.front.is_closed() && self.outbox.is_empty()) {
-                return Fate::Over;
-            }
+            let was_held = self.is_held();
             self.send(io, post);
-            if self.lost {
+            let is_sent = self.outbox.is_empty();
+            if self.lost || (is_sent && self.front.is_closed()) {
                 return Fate::Over;
             }
-            if !self.outbox.is_empty() || !core::mem::take(&mut self.owes_word) {
+            if was_held && !self.is_held() {
+                self.pump(io, post);
+                continue;
+            }
+            if !is_sent || !core::mem::take(&mut self.owes_word) {
                 break;
             }
             match self.front.handle_written(io.now) {
@@ -372,8 +383,10 @@ impl Client {
     /// Sends what was written, unless the socket has not taken the last of it yet.
     fn send(&mut self, io: &mut Io, post: &mut Post) {
         let token = self.owner.token(Kind::ClientSend);
-        if self.outbox.flush(&mut io.reactor, self.handle, token).is_err() {
-            self.lose(post);
+        match self.outbox.flush(&mut io.reactor, self.handle, token) {
+            Ok(Flush::Sent(payload)) => self.drained(post, payload),
+            Ok(Flush::Nothing | Flush::Started) => {}
+            Err(_) => self.lose(post),
         }
         self.outbox.release();
     }

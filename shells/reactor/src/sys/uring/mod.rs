@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use forebay_core_completion::{Budget, Flags, OpId, OpState};
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
-use rustix::event::PollFlags;
+use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
 use self::buffers::BufferRing;
@@ -196,7 +196,7 @@ impl Uring {
             }
             Kind::Send(outgoing) => send_entry(outgoing, fd?),
             Kind::Poll(poll) => {
-                let flags = u32::from(socket::poll_flags(poll.interest).bits());
+                let flags = socket::poll_flags(poll.interest).bits();
                 opcode::PollAdd::new(fd?, flags).multi(poll.persistent).build()
             }
             Kind::Connect | Kind::Buffers(_) | Kind::Timeout => return None,
@@ -223,7 +223,7 @@ impl Uring {
     ) -> Option<squeue::Entry> {
         let handle = state.ops.item(id)?.handle;
         if !state.handles.entry(handle)?.socket {
-            return Some(opcode::PollAdd::new(fd, u32::from(PollFlags::IN.bits())).build());
+            return Some(opcode::PollAdd::new(fd, EventFlags::IN.bits()).build());
         }
         if self.multishot_recv && self.ensure_ring(state, class) {
             let group = class.index() as u16;
@@ -496,7 +496,7 @@ impl Uring {
         let Some(Kind::Poll(poll)) = state.ops.item_mut(id).map(|op| &mut op.kind) else { return };
         let found = match errno(result) {
             None => {
-                let bits = PollFlags::from_bits_truncate(result as u16);
+                let bits = EventFlags::from_bits_truncate(result as u32);
                 socket::found(bits & socket::wanted(poll.interest))
             }
             Some(_) if poll.found != Flags::NONE => poll.found,
