@@ -360,6 +360,8 @@ fn worker_config(random: &mut Random, calm: bool) -> WorkerConfig {
         max_concurrency: 1 + random.below(3) as u16,
         queue_len: if calm { 64 } else { 2 + random.below(8) as u32 },
         queue_timeout: Duration::from_secs(if calm { 600 } else { 1 }),
+        // A slow client may take longer than an instance that retires has by default.
+        drain_timeout: Duration::from_secs(if calm { 600 } else { 30 }),
         request_timeout: Duration::from_secs(pick(random, [5, 30, 30])),
         stream_timeout: Duration::from_secs(pick(random, [5, 60, 60])),
         max_calls: if random.chance(200) { 3 } else { 0 },
