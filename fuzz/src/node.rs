@@ -255,7 +255,9 @@ impl EventSink for Sink {
         *credit -= len;
     }
 
-    fn flush(&mut self) {}
+    fn flush(&mut self) -> bool {
+        false
+    }
 
     fn is_full(&self) -> bool {
         false

@@ -71,6 +71,37 @@ test('process.exit while large bodies are sent from memory of its own', async (t
   assert.equal(stdout.trim(), 'exit');
 });
 
+test('a large body is let go once it is answered or given up, and told to be sent before, though nothing else happens', async (t) => {
+  const server = await httpServer(t, (request, response) => request.resume().on('end', () => request.url === '/' && response.end()));
+  const { stdout } = await child(`
+    const agent = new Agent();
+    const send = (path, log) => {
+      const body = Buffer.alloc(1_000_000);
+      agent.dispatch({ origin: process.argv[1], path, method: 'POST', body }, {
+        onRequestStart(controller) { log.abort = () => controller.abort(new Error('enough')); },
+        onRequestSent() { log.push('sent'); }, onResponseStart() {}, onResponseData() {},
+        onResponseEnd() { log.push('end'); }, onResponseError() { log.push('error'); },
+      });
+      log.body = new WeakRef(body);
+      return log;
+    };
+    const logs = [send('/', []), send('/never', [])];
+    const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    (async () => {
+      while (!logs[0].includes('end') || !logs[1].includes('sent')) await rest(5);
+      logs[1].abort();
+      const deadline = Date.now() + 10_000;
+      while (logs.some((log) => log.body.deref()) && Date.now() < deadline) {
+        await rest(20);
+        gc();
+      }
+      console.log(JSON.stringify(logs), logs.map((log) => log.body.deref() === undefined).join());
+      process.exit();
+    })();
+  `, server.origin);
+  assert.equal(stdout.trim(), '[["sent","end"],["sent","error"]] true,true');
+});
+
 for (const [scheme, make] of [['http', httpServer], ['https', httpsServer]]) {
   test(`a body that is given away while it is sent costs its request at most: ${scheme}`, async (t) => {
     let resume;

@@ -255,7 +255,9 @@ mod tests {
             });
         }
 
-        fn flush(&mut self) {}
+        fn flush(&mut self) -> bool {
+            false
+        }
 
         fn is_full(&self) -> bool {
             false

@@ -62,9 +62,15 @@ pub trait EventSink: Send {
     /// Everything that was ready has been done: JavaScript may be woken.
     ///
     /// Called before the engine's thread sleeps, and during long work at least once per
-    /// millisecond. With nothing to tell it costs nothing. When nothing but [`Event::Start`] has
-    /// gathered, the call may be put off by one millisecond: something better is likely to follow.
-    fn flush(&mut self);
+    /// millisecond. With nothing to tell it costs nothing. When nothing but [`Event::Start`] and
+    /// [`Event::BodySent`] has gathered, that may wait for something better, which is likely to
+    /// follow: returns whether it does.
+    fn flush(&mut self) -> bool;
+
+    /// The same, a millisecond after something began to wait, and again as long as it does.
+    fn flush_late(&mut self) -> bool {
+        self.flush()
+    }
 
     /// JavaScript is so far behind that no socket should be read until [`Command::Drained`].
     fn is_full(&self) -> bool;

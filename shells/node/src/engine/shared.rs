@@ -26,10 +26,9 @@ pub(super) struct Shared {
     started: time::Instant,
     pub(super) lane: Arc<Lane>,
     sink: RefCell<Box<dyn EventSink>>,
-    /// When the sink was last flushed, and whether it has been told anything since.
+    /// When the sink was last flushed during long work.
     flushed: Cell<Instant>,
-    dirty: Cell<bool>,
-    /// Wakes [`flush_late`](Self::flush_late), once until it has flushed.
+    /// Wakes [`flush_late`](Self::flush_late), once until nothing waits in the sink.
     late: Notify,
     is_late: Cell<bool>,
     slots: RefCell<Vec<Slot>>,
@@ -73,7 +72,6 @@ impl Shared {
             lane,
             sink: RefCell::new(sink),
             flushed: Cell::new(Instant::ZERO),
-            dirty: Cell::new(false),
             late: Notify::new(),
             is_late: Cell::new(false),
             slots: RefCell::default(),
@@ -96,21 +94,19 @@ impl Shared {
     }
 
     pub(super) fn emit(&self, event: Event<'_>) {
-        let start = matches!(event, Event::Start { .. });
         self.sink.borrow_mut().emit(event);
-        self.dirty.set(true);
-        if start && !self.is_late.replace(true) {
-            self.late.notify_one();
-        }
+        self.watch();
     }
 
-    /// The sink may put off a flush when there is little to tell: flushes again in a while.
+    /// The sink may keep what can wait: flushes again in a while.
     pub(super) async fn flush_late(&self) {
         loop {
             self.late.notified().await;
             sleep(FLUSH_AFTER).await;
+            while self.sink.borrow_mut().flush_late() {
+                sleep(FLUSH_AFTER).await;
+            }
             self.is_late.set(false);
-            self.sink.borrow_mut().flush();
         }
     }
 
@@ -131,8 +127,16 @@ impl Shared {
     }
 
     pub(super) fn flush(&self) {
-        if self.dirty.replace(false) {
-            self.sink.borrow_mut().flush();
+        if self.sink.borrow_mut().flush() {
+            self.watch();
+        }
+    }
+
+    /// Something may wait in the sink. To notice that before the thread is about to sleep saves it
+    /// a turn.
+    fn watch(&self) {
+        if !self.is_late.replace(true) {
+            self.late.notify_one();
         }
     }
 

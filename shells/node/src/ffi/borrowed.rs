@@ -1,10 +1,14 @@
 //! Bodies that stay in JavaScript's memory while they are sent.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use neon::handle::{Handle, Root};
 use neon::object::Object as _;
 use neon::prelude::{Context, JsUint8Array};
 use neon::types::buffer::TypedArray as _;
+
+use super::events::Queue;
 
 /// Below this a copy is cheaper than keeping the array alive.
 const BORROW_LEN: usize = 64 * 1024;
@@ -13,8 +17,15 @@ const BORROW_LEN: usize = 64 * 1024;
 struct Borrowed {
     start: *const u8,
     len: usize,
-    /// Dropped on any thread: neon gives it back on JavaScript's.
-    _array: Root<JsUint8Array>,
+    array: Option<Root<JsUint8Array>>,
+    /// Brings `array` back to JavaScript's thread.
+    queue: Arc<Queue>,
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        self.queue.give_back(self.array.take());
+    }
 }
 
 // SAFETY: the memory is read only, `Root` may be dropped anywhere, and nothing here is bound to a
@@ -34,7 +45,11 @@ impl AsRef<[u8]> for Borrowed {
 }
 
 /// The bytes of `array`: copied when they are few, otherwise borrowed until they are sent.
-pub(super) fn bytes_of<'cx>(cx: &mut impl Context<'cx>, array: Handle<'cx, JsUint8Array>) -> Bytes {
+pub(super) fn bytes_of<'cx>(
+    cx: &mut impl Context<'cx>,
+    array: Handle<'cx, JsUint8Array>,
+    queue: &Arc<Queue>,
+) -> Bytes {
     let (start, len) = {
         let bytes = array.as_slice(cx);
         if bytes.len() < BORROW_LEN {
@@ -42,5 +57,6 @@ pub(super) fn bytes_of<'cx>(cx: &mut impl Context<'cx>, array: Handle<'cx, JsUin
         }
         (bytes.as_ptr(), bytes.len())
     };
-    Bytes::from_owner(Borrowed { start, len, _array: array.root(cx) })
+    let (array, queue) = (Some(array.root(cx)), Arc::clone(queue));
+    Bytes::from_owner(Borrowed { start, len, array, queue })
 }

@@ -19,6 +19,8 @@
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crossbeam_queue::{ArrayQueue, SegQueue};
+use neon::handle::Root;
+use neon::prelude::{Context, JsUint8Array};
 use serde_json::{Value, json};
 
 use crate::engine::{
@@ -40,6 +42,9 @@ const FULL_LEN: usize = 8 << 20;
 pub(super) struct Queue {
     batches: SegQueue<Vec<u8>>,
     owned: SegQueue<Vec<u8>>,
+    /// Arrays that are borrowed no more. Were they dropped where that was found, each would wake
+    /// JavaScript by itself.
+    given_back: SegQueue<Root<JsUint8Array>>,
     /// Batches to write into again.
     spare: ArrayQueue<Vec<u8>>,
     /// A batch that did not fit, kept in front of the others.
@@ -56,6 +61,7 @@ impl Default for Queue {
         Self {
             batches: SegQueue::new(),
             owned: SegQueue::new(),
+            given_back: SegQueue::new(),
             spare: ArrayQueue::new(8),
             front: std::sync::Mutex::new(None),
             len: AtomicUsize::new(0),
@@ -105,6 +111,23 @@ impl Queue {
         Some(bytes)
     }
 
+    /// The array is borrowed no more: JavaScript is told together with what comes next, or late.
+    pub(super) fn give_back(&self, array: Option<Root<JsUint8Array>>) {
+        array.into_iter().for_each(|array| self.given_back.push(array));
+    }
+
+    /// Lets JavaScript collect what was given back.
+    pub(super) fn release<'cx>(&self, cx: &mut impl Context<'cx>) {
+        while let Some(array) = self.given_back.pop() {
+            array.drop(cx);
+        }
+    }
+
+    /// Whether arrays were given back that JavaScript was not woken for.
+    fn holds(&self) -> bool {
+        !self.given_back.is_empty() && !self.woken.load(Ordering::SeqCst)
+    }
+
     /// Whether the engine waits to be told that there is room, and there is.
     pub(super) fn starved(&self) -> bool {
         self.starved.load(Ordering::Relaxed)
@@ -129,7 +152,7 @@ pub(super) struct Sink<W> {
     count: u32,
     /// Something in the batch is worth a wake-up of its own.
     urgent: bool,
-    /// A flush was ignored because nothing urgent had gathered.
+    /// It was late before, and what has gathered since then has not been handed over.
     put_off: bool,
 }
 
@@ -149,13 +172,12 @@ impl<W: Fn()> Sink<W> {
     }
 
     fn hand_over(&mut self) {
-        if self.batch.is_empty() {
-            return;
+        if !self.batch.is_empty() {
+            let next = self.queue.spare.pop().unwrap_or_default();
+            let batch = core::mem::replace(&mut self.batch, next);
+            self.queue.len.fetch_add(batch.len(), Ordering::Relaxed);
+            self.queue.batches.push(batch);
         }
-        let next = self.queue.spare.pop().unwrap_or_default();
-        let batch = core::mem::replace(&mut self.batch, next);
-        self.queue.len.fetch_add(batch.len(), Ordering::Relaxed);
-        self.queue.batches.push(batch);
         (self.count, self.urgent, self.put_off) = (0, false, false);
         if !self.queue.woken.swap(true, Ordering::SeqCst) {
             (self.wake)();
@@ -219,7 +241,7 @@ impl<W: Fn()> Sink<W> {
 
 impl<W: Fn() + Send> EventSink for Sink<W> {
     fn emit(&mut self, event: Event<'_>) {
-        self.urgent |= !matches!(event, Event::Start { .. });
+        self.urgent |= !matches!(event, Event::Start { .. } | Event::BodySent { .. });
         self.count += 1;
         match event {
             Event::Start { id } => self.request(1, id),
@@ -256,12 +278,21 @@ impl<W: Fn() + Send> EventSink for Sink<W> {
         }
     }
 
-    fn flush(&mut self) {
-        if self.urgent || self.put_off {
+    fn flush(&mut self) -> bool {
+        if self.urgent {
             self.hand_over();
-        } else {
-            self.put_off = !self.batch.is_empty();
         }
+        !self.batch.is_empty() || self.queue.holds()
+    }
+
+    fn flush_late(&mut self) -> bool {
+        let waits = self.flush();
+        if waits && self.put_off {
+            self.hand_over();
+            return false;
+        }
+        self.put_off = waits;
+        waits
     }
 
     fn is_full(&self) -> bool {
@@ -343,4 +374,38 @@ fn connected_json(info: &Connected) -> Value {
         "remoteAddress": info.remote.map(|address| address.ip().to_string()),
         "remotePort": info.remote.map(|address| address.port()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::AtomicU32;
+    use std::sync::Arc;
+
+    use super::*;
+
+    const ID: RequestId = RequestId { slot: 0, generation: 0 };
+
+    #[test]
+    fn what_can_wait_goes_with_what_cannot_or_late() {
+        let wakes = AtomicU32::new(0);
+        let woken = || wakes.load(Ordering::Relaxed);
+        let queue = Arc::new(Queue::default());
+        let mut sink = Sink::new(Arc::clone(&queue), || {
+            wakes.fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(!sink.flush() && !sink.flush_late(), "there is nothing");
+        sink.emit(Event::Start { id: ID });
+        sink.emit(Event::BodySent { id: ID });
+        assert!(sink.flush() && sink.flush() && sink.flush_late());
+        assert_eq!(woken(), 0, "something better may follow");
+        sink.emit(Event::End { id: ID, trailers: b"" });
+        assert!(!sink.flush());
+        assert_eq!(woken(), 1);
+        let mut slab = [0; 64];
+        assert_eq!(queue.drain(&mut slab), Drained::Copied { bytes: 40, more: false });
+        sink.emit(Event::Start { id: ID });
+        assert!(sink.flush_late(), "it has just come");
+        assert!(!sink.flush_late());
+        assert_eq!(woken(), 2);
+    }
 }

@@ -156,7 +156,7 @@ impl Environment {
     fn submit<'cx>(&self, mut cx: FunctionContext<'cx>) -> JsResult<'cx, JsBoolean> {
         let commands = cx.argument::<JsUint8Array>(0)?;
         let length = cx.argument::<JsNumber>(1)?.value(&mut cx) as usize;
-        let bodies = bodies(&mut cx)?;
+        let bodies = self.bodies(&mut cx)?;
         let decoded = {
             let all = commands.as_slice(&cx);
             let packed = all.get(..length).unwrap_or(all);
@@ -191,6 +191,7 @@ impl Environment {
     fn drain<'cx>(&self, mut cx: FunctionContext<'cx>) -> JsResult<'cx, JsNumber> {
         let mut slab = cx.argument::<JsUint8Array>(0)?;
         let drained = self.queue.drain(slab.as_mut_slice(&mut cx));
+        self.queue.release(&mut cx);
         self.tell_of_room();
         Ok(match drained {
             Drained::Copied { bytes, more } => {
@@ -236,19 +237,19 @@ impl Environment {
             self.engine.submit(vec![Command::Drained]);
         }
     }
-}
 
-/// Bodies that JavaScript did not write into the commands.
-fn bodies(cx: &mut FunctionContext<'_>) -> NeonResult<Vec<bytes::Bytes>> {
-    let Some(list) = cx.argument_opt(2).and_then(|value| value.downcast::<JsArray, _>(cx).ok())
-    else {
-        return Ok(Vec::new());
-    };
-    let count = list.len(cx);
-    let mut bodies = Vec::with_capacity(count as usize);
-    for index in 0..count {
-        let body: Handle<'_, JsUint8Array> = list.get(cx, index)?;
-        bodies.push(borrowed::bytes_of(cx, body));
+    /// Bodies that JavaScript did not write into the commands.
+    fn bodies(&self, cx: &mut FunctionContext<'_>) -> NeonResult<Vec<bytes::Bytes>> {
+        let Some(list) = cx.argument_opt(2).and_then(|value| value.downcast::<JsArray, _>(cx).ok())
+        else {
+            return Ok(Vec::new());
+        };
+        let count = list.len(cx);
+        let mut bodies = Vec::with_capacity(count as usize);
+        for index in 0..count {
+            let body: Handle<'_, JsUint8Array> = list.get(cx, index)?;
+            bodies.push(borrowed::bytes_of(cx, body, &self.queue));
+        }
+        Ok(bodies)
     }
-    Ok(bodies)
 }
