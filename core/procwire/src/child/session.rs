@@ -518,7 +518,7 @@ impl Call {
         self.0.to_bits()
     }
 
-    /// The handle of [`to_bits`](Self::to_bits). Of any other number it is one that is recognised.
+    /// The handle of [`to_bits`](Self::to_bits). Any other number makes one that names no call.
     #[inline]
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {

@@ -170,9 +170,9 @@ impl State {
     }
 
     /// An operation that has failed already: only its completion is left.
-    pub(crate) fn pass_failure(&mut self, token: u64, errno: Errno, flags: Flags) -> OpId {
+    pub(crate) fn pass_failure(&mut self, token: u64, errno: Errno) -> OpId {
         let op = self.ops.pass().expect("`has_room` said so");
-        let (result, flags) = (-errno.raw_os_error(), flags | hang_up(errno));
+        let (result, flags) = (-errno.raw_os_error(), Flags::EMULATED | hang_up(errno));
         self.ready.push_back(Completion { token, op, result, flags });
         op
     }

@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use forebay_core_completion::{Direction, Flags, OpId};
+use forebay_core_completion::{Direction, OpId};
 use rustix::io::Errno;
 
 use super::socket;
@@ -45,7 +45,7 @@ pub(crate) fn send_now(
         Err(errno) => Some(errno),
     };
     pieces.clear();
-    Ok(failure.map(|errno| state.pass_failure(token, errno, Flags::EMULATED)))
+    Ok(failure.map(|errno| state.pass_failure(token, errno)))
 }
 
 /// Sends what fits of as many parts as one call takes.
