@@ -21,7 +21,7 @@ const results = join(folder, 'results');
 const node = (...args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status ?? 1;
 let status = node(
   '--expose-gc', '--test',
-  '--test-reporter', process.stdout.isTTY ? 'spec' : 'tap', '--test-reporter-destination', 'stdout',
+  '--test-reporter', 'spec', '--test-reporter-destination', 'stdout',
   '--test-reporter', './scripts/reporter.mjs', '--test-reporter-destination', results,
   ...files,
 );

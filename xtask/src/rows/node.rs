@@ -17,29 +17,32 @@ pub(super) fn row(session: &Session, log: &Log) -> Result<Done, Stop> {
     })?;
     npm(session, "run build").run(log)?;
     let ran = npm(session, "test").run(log);
-    counted(ran, tap_counts(&log.text()), "in Node.js")
+    counted(ran, spec_counts(&log.text()), "in Node.js")
 }
 
 fn npm(session: &Session, words: &str) -> Program {
     Program::new("npm").words(words).folder(&session.root.join("shells").join("node"))
 }
 
-/// Reads the lines `# pass 12` and `# fail 0` that end a report in TAP.
-fn tap_counts(text: &str) -> (u64, u64) {
+/// Reads the lines `ℹ pass 12` and `ℹ fail 0`, behind which a report only has the failures again.
+fn spec_counts(text: &str) -> (u64, u64) {
     let count = |name: &str| {
         let line = text.lines().rev().find_map(|line| line.strip_prefix(name));
         line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
     };
-    (count("# pass "), count("# fail "))
+    (count("ℹ pass "), count("ℹ fail "))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::tap_counts;
+    use super::spec_counts;
 
     #[test]
     fn counts_are_read_from_the_end_of_a_report() {
-        assert_eq!(tap_counts("# pass 1\n# tests 12\n# pass 11\n# fail 1\n"), (11, 1));
-        assert_eq!(tap_counts(""), (0, 0));
+        assert_eq!(
+            spec_counts("ℹ pass 1\nℹ tests 12\nℹ pass 11\nℹ fail 1\n✖ failing tests:\n"),
+            (11, 1)
+        );
+        assert_eq!(spec_counts(""), (0, 0));
     }
 }
