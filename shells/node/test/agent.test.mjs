@@ -255,25 +255,28 @@ test('dispatch tells whether more is welcome, and drain when it is again', async
 });
 
 test('stats of client, pool and agent', async (t) => {
-  let answer;
-  const server = await httpServer(t, (_, response) => { answer = response; });
+  const waiting = [];
+  const server = await httpServer(t, (_, response) => { waiting.push(response); });
+  const answer = async () => {
+    await until(() => waiting.length === 1, 'the request');
+    waiting.pop().end();
+  };
   const client = using(t, new Client(server.origin));
   assert.deepEqual(client.stats, { connected: false, pending: 0, running: 0, size: 0 });
   const handlers = [recorder(), recorder()];
   handlers.forEach((each) => client.dispatch({ path: '/', method: 'GET' }, each));
-  await until(() => answer, 'the request');
   await until(() => client.stats.running === 1, 'the start');
   assert.deepEqual(client.stats, { connected: true, pending: 1, running: 1, size: 2 });
-  answer.end();
+  await answer();
   await handlers[0].done;
   await until(() => client.stats.running === 1 && client.stats.size === 1, 'the second');
-  answer.end();
+  await answer();
   await handlers[1].done;
   const agent = using(t, new Agent());
   const running = run(agent, { origin: server.origin });
   await until(() => agent.stats[server.origin]?.running === 1, 'the agent');
   assert.deepEqual(agent.stats[server.origin], { connected: 1, free: 0, pending: 0, queued: 0, running: 1, size: 1 });
-  answer.end();
+  await answer();
   await running;
 });
 

@@ -93,5 +93,5 @@ test('timeouts of a request come before those of its client', async (t) => {
   const client = using(t, new Client(server.origin, { headersTimeout: 60_000 }));
   const start = Date.now();
   assert.ok((await run(client, { headersTimeout: 100 })).error instanceof errors.HeadersTimeoutError);
-  assert.ok(Date.now() - start < 5_000);
+  assert.ok(Date.now() - start < 20_000);
 });

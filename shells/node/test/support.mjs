@@ -75,7 +75,7 @@ export const answering = (t, ...answers) => {
 export const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 
 /** Resolves when `is()` holds; fails after `ms`. */
-export async function until(is, what = 'the condition', ms = 5_000) {
+export async function until(is, what = 'the condition', ms = 20_000) {
   const deadline = Date.now() + ms;
   while (!(await is())) {
     if (Date.now() > deadline) {
@@ -86,7 +86,7 @@ export async function until(is, what = 'the condition', ms = 5_000) {
 }
 
 /** Fails when `promise` has not settled after `ms`. */
-export function within(promise, ms = 5_000, what = 'it') {
+export function within(promise, ms = 20_000, what = 'it') {
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${what} took longer than ${ms} ms`)), ms);
