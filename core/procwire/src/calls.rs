@@ -1,11 +1,13 @@
+use core::iter::repeat_n;
 use core::marker::PhantomData;
+use core::mem;
 
 /// What is in flight, in the caller's storage: found by handle or by request id, both in constant
 /// time.
 ///
 /// Free entries form a list; live ones hang in chains by the hash of their id. The heads of the
 /// chains lie in the entries themselves, so one storage serves both. Entries are first used in
-/// index order: a table with room for thousands touches no more memory than it needs.
+/// index order.
 #[derive(Debug, Clone)]
 pub(crate) struct Calls<S, V> {
     entries: S,
@@ -51,21 +53,47 @@ impl<S: AsRef<[Entry<V>]> + AsMut<[Entry<V>]>, V: Copy + Default> Calls<S, V> {
         self.count
     }
 
+    /// Adds `additional` free entries to storage that can grow; calls and their handles stay.
+    pub(crate) fn grow(&mut self, additional: usize)
+    where
+        S: Extend<Entry<V>>,
+    {
+        let old = self.capacity();
+        self.entries.extend(repeat_n(Entry::default(), additional));
+        let entries = self.entries.as_mut();
+        // A chain moves to its own index or behind it. Backwards, what lies there has moved.
+        for index in (0..old).rev() {
+            let chain = entries.get_mut(index).map(|entry| mem::take(&mut entry.chain));
+            let mut link = reverse(entries, chain.unwrap_or(Link::END));
+            while let Some(entry) = link.index().and_then(|index| entries.get(index)) {
+                let (id, next) = (entry.id, entry.next);
+                push(entries, id, link);
+                link = next;
+            }
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.entries.as_ref().len()
+    }
+
     pub(crate) fn has_room(&self) -> bool {
-        self.count < self.entries.as_ref().len()
+        self.count < self.capacity()
     }
 
     /// Adds a call. An `id` of 0 cannot be looked up. `None`: the table is full.
     pub(crate) fn insert(&mut self, id: u32, value: V) -> Option<Handle> {
         let index = self.take_free()?;
         let link = Link::to(index)?;
-        let chained = if id == 0 { Link::END } else { self.replace_chain(id, link) };
-        let entry = self.entries.as_mut().get_mut(index)?;
+        let entries = self.entries.as_mut();
+        let entry = entries.get_mut(index)?;
         entry.id = id;
         entry.generation = entry.generation.wrapping_add(1);
-        entry.next = chained;
         entry.value = value;
         let generation = entry.generation;
+        if id != 0 {
+            push(entries, id, link);
+        }
         self.count = self.count.saturating_add(1);
         Some(Handle { index: u32::try_from(index).ok()?, generation })
     }
@@ -135,16 +163,6 @@ impl<S: AsRef<[Entry<V>]> + AsMut<[Entry<V>]>, V: Copy + Default> Calls<S, V> {
         Some(index)
     }
 
-    /// Puts `first` at the head of the chain of `id` and returns what was there.
-    fn replace_chain(&mut self, id: u32, first: Link) -> Link {
-        let entries = self.entries.as_mut();
-        let bucket = bucket(id, entries.len());
-        match entries.get_mut(bucket) {
-            Some(entry) => core::mem::replace(&mut entry.chain, first),
-            None => Link::END,
-        }
-    }
-
     fn unchain(&mut self, handle: Handle) {
         let entries = self.entries.as_mut();
         let Some(gone) = entries.get(handle.index()) else { return };
@@ -206,6 +224,25 @@ impl Link {
     }
 }
 
+/// Puts an entry at the head of the chain of its id.
+fn push<V>(entries: &mut [Entry<V>], id: u32, entry: Link) {
+    let Some(bucket) = entries.get_mut(bucket(id, entries.len())) else { return };
+    let next = mem::replace(&mut bucket.chain, entry);
+    if let Some(entry) = entry.index().and_then(|index| entries.get_mut(index)) {
+        entry.next = next;
+    }
+}
+
+/// Turns a chain around, and returns its new head.
+fn reverse<V>(entries: &mut [Entry<V>], chain: Link) -> Link {
+    let (mut head, mut link) = (Link::END, chain);
+    while let Some(entry) = link.index().and_then(|index| entries.get_mut(index)) {
+        let next = mem::replace(&mut entry.next, head);
+        (head, link) = (link, next);
+    }
+    head
+}
+
 /// Spreads ids over `count` chains: a multiplicative hash, scaled instead of divided.
 fn bucket(id: u32, count: usize) -> usize {
     let hash = u64::from(id.wrapping_mul(0x9E37_79B9));
@@ -245,21 +282,40 @@ mod tests {
         assert_eq!((calls.find(1), calls.insert(1, 1), calls.next_live(0)), (None, None, None));
     }
 
+    #[test]
+    fn a_table_that_grows_keeps_its_calls() {
+        let mut calls = Calls::new(Vec::new());
+        assert_eq!(calls.insert(7, 70), None);
+        calls.grow(1);
+        let first = calls.insert(7, 70).unwrap();
+        assert!(!calls.has_room());
+        calls.grow(3);
+        let second = calls.insert(7, 71).unwrap();
+        assert_eq!((calls.capacity(), calls.count()), (4, 2));
+        assert_eq!((calls.get(first), calls.find(7)), (Some(&70), Some(second)));
+        assert_eq!(calls.remove(second), Some(71));
+        assert_eq!(calls.find(7), Some(first));
+    }
+
     proptest! {
         /// Beside a map: every live call is found by handle and by id, the newest of an id first,
-        /// and nothing else is.
+        /// and nothing else is, however the table has grown.
         #[test]
         fn agrees_with_a_map(
-            ops in prop::collection::vec((0_u8..3, 0_u32..9, 0_usize..8), 0..200),
+            ops in prop::collection::vec((0_u8..16, 0_u32..9, 0_usize..8), 0..200),
         ) {
-            let mut calls = Calls::new([Entry::<u64>::default(); 6]);
+            let mut calls = Calls::new(std::vec![Entry::<u64>::default(); 2]);
+            let mut room = 2;
             let mut live: Vec<(u32, Handle, u64)> = Vec::new();
             for (step, (op, id, which)) in ops.into_iter().enumerate() {
-                if op < 2 {
+                if op == 15 && room < 24 {
+                    calls.grow(which);
+                    room += which;
+                } else if op < 10 {
                     let value = step as u64;
                     match calls.insert(id, value) {
                         Some(handle) => live.push((id, handle, value)),
-                        None => prop_assert_eq!(live.len(), 6),
+                        None => prop_assert_eq!(live.len(), room),
                     }
                 } else if which < live.len() {
                     let (_, handle, value) = live.remove(which);

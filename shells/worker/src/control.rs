@@ -1,7 +1,7 @@
 //! The control plane: lines of the parent on stdin, ours on stdout.
 
 use std::io::{self, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use forebay_core_procwire::child::{ChildControl, Command};
@@ -11,10 +11,14 @@ use forebay_core_procwire::control::{
 use forebay_core_procwire::{EventId, MethodId};
 
 use crate::client::Shutdown;
-use crate::connection::{Plan, Shared};
+use crate::connection::{Plan, Shared, locked};
 
 /// Bytes of stack for the thread, which calls little.
 const STACK_LEN: usize = 128 * 1024;
+
+/// For a line that is cut. A process has one stdin, and memory that was never written costs
+/// nothing.
+static LINE: Mutex<[u8; LINE_LEN_MAX]> = Mutex::new([0; LINE_LEN_MAX]);
 
 /// The `$init` line, or `None` when there are more names than ids.
 pub(crate) fn init_line(plan: &Plan, pipe: &str) -> Option<Vec<u8>> {
@@ -65,12 +69,12 @@ pub(crate) fn announce(line: &[u8]) -> io::Result<()> {
 /// # Errors
 /// The thread could not be started.
 pub(crate) fn follow(shared: Arc<Shared>) -> io::Result<()> {
-    // Made here: the first allocation of a thread of its own costs more memory than it asks for.
-    let mut control = ChildControl::new(vec![0; LINE_LEN_MAX]);
+    // Here, since the first allocation of a thread costs more memory than it asks for.
     let stdin = io::stdin();
     let thread = thread::Builder::new().name("procwire-stdin".to_owned()).stack_size(STACK_LEN);
     thread.spawn(move || {
-        let reason = read_to_end(&mut control, stdin.lock());
+        let mut line = locked(&LINE);
+        let reason = read_to_end(&mut ChildControl::new(line.as_mut_slice()), stdin.lock());
         shared.stop(reason);
         // The program should return from `main` now. If it cannot, the process ends anyway:
         // nobody is left to end it.
@@ -82,7 +86,7 @@ pub(crate) fn follow(shared: Arc<Shared>) -> io::Result<()> {
 }
 
 /// Answers `$ping` until the parent wants the end or is gone.
-fn read_to_end(control: &mut ChildControl<Vec<u8>>, mut stdin: io::StdinLock<'_>) -> Shutdown {
+fn read_to_end(control: &mut ChildControl<&mut [u8]>, mut stdin: io::StdinLock<'_>) -> Shutdown {
     let mut buf = [0; 4096];
     loop {
         let len = match stdin.read(&mut buf) {

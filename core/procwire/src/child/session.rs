@@ -204,6 +204,24 @@ where
         }
     }
 
+    /// Makes room for `additional` more calls in storage that can grow; calls that have not ended
+    /// keep their handles.
+    ///
+    /// # Bound
+    /// One step for each call that there is room for.
+    pub fn grow(&mut self, additional: usize)
+    where
+        C: Extend<CallEntry>,
+    {
+        self.calls.grow(additional);
+    }
+
+    /// How many calls there is room for, of those that count and those that do not together.
+    #[must_use]
+    pub fn call_capacity(&self) -> usize {
+        self.calls.capacity()
+    }
+
     /// Bytes of memory for header slots that every sending call must be given.
     #[must_use]
     pub fn slots_len(&self) -> usize {

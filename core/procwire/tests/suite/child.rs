@@ -48,6 +48,11 @@ fn request(session: &mut Session, hex: &str) -> Call {
     }
 }
 
+/// A request without a payload.
+fn frame(method: u16, request: u32) -> String {
+    format!("{method:04x}00{request:08x}00000000")
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -122,6 +127,24 @@ fn over_the_limit_reading_goes_on() {
     // The place is free again once the call has ended.
     assert_eq!(session.close(first, &mut slots), Ok(None));
     request(&mut session, "00010000000004 00000001c0");
+}
+
+/// What was in flight before is answered and given up as if there had always been room.
+#[test]
+fn a_session_that_grows_takes_more_calls() {
+    let (mut session, mut slots) = session(100, 16);
+    let calls: Vec<_> = (1..=8).map(|id| request(&mut session, &frame(1, id))).collect();
+    let input = bytes(&frame(1, 9));
+    let refused = session.handle_bytes(&input).unwrap().event;
+    assert!(matches!(refused, Some(Event::Refused { reason: Refusal::Overload, .. })));
+    session.grow(8);
+    assert_eq!((session.call_capacity(), session.in_flight_count()), (16, 8));
+    request(&mut session, &frame(1, 10));
+    let input = bytes("ffff000000000300000000");
+    let abort = session.handle_bytes(&input).unwrap().event;
+    assert_eq!(abort, Some(Event::Abort { call: calls[2] }));
+    assert!(session.send(calls[0], Reply::Result, Body::inline(b"\xc0"), &mut slots).is_ok());
+    assert_eq!(session.in_flight_count(), 8);
 }
 
 /// Section 6: reading stops only when no further refusal would fit, and goes on after a send.

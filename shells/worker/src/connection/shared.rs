@@ -5,7 +5,7 @@ use core::task::Waker;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use forebay_core_frame::Loan;
-use forebay_core_procwire::child::{self, CallEntry, ChildSession, Config, Method, Reply, Storage};
+use forebay_core_procwire::child::{self, ChildSession, Config, Method, Reply, Storage};
 use forebay_core_procwire::{Body, EventId, MaxPayload, PeerError, SendError};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
@@ -83,18 +83,18 @@ impl Shared {
             .map(|kind: &Kind| Method { response: kind.response, counted: kind.counted })
             .collect();
         let free = if table.iter().all(|method| method.counted) { 0 } else { FREE_CALLS };
-        let calls = vec![CallEntry::default(); limits.max_concurrency.saturating_add(free)];
+        let calls_max = limits.max_concurrency.saturating_add(free);
         let config = Config {
             max_payload: MaxPayload::new(limits.max_payload_size),
             max_concurrency: u32::try_from(limits.max_concurrency).unwrap_or(u32::MAX),
             event_count: u16::try_from(events.len()).unwrap_or(u16::MAX),
         };
         let loans = [Loan::default(); SLOTS];
-        let session = ChildSession::new(config, Storage { methods: table, calls, loans });
+        let session = ChildSession::new(config, Storage { methods: table, calls: Vec::new(), loans });
         let slots = vec![0; session.slots_len()];
         let shared = Self {
             plan: Plan { names, kinds, events, broken_text, limits },
-            state: Mutex::new(State::new(session, slots)),
+            state: Mutex::new(State::new(session, calls_max, slots)),
             full: AtomicBool::new(false),
             room: Notify::new(),
             phase: watch::Sender::new(Phase::Listening),
@@ -123,6 +123,7 @@ impl Shared {
         let mut used = 0;
         let outcome = loop {
             let rest = input.get(used..).unwrap_or(&[]);
+            state.make_room();
             match state.session.handle_bytes(rest) {
                 Ok(step) => {
                     used += step.used;

@@ -23,6 +23,9 @@ pub(super) const QUEUED_HIGH: usize = 256 * 1024;
 /// Header slots. A slot's bytes are copied to the queue and given back at once.
 pub(super) const SLOTS: usize = 4;
 
+/// Calls that there is room for at first; it doubles whenever it is used up.
+const CALLS_MIN: usize = 16;
+
 /// Requests at most that are taken before the first of them is started.
 const BATCH_MAX: usize = 64;
 
@@ -34,6 +37,8 @@ pub(super) type Session = ChildSession<Vec<Method>, Vec<CallEntry>, [Loan; SLOTS
 /// What the lock of [`Shared`] protects.
 pub(super) struct State {
     pub(super) session: Session,
+    /// Most calls that it is to have room for.
+    calls_max: usize,
     pub(super) slots: Vec<u8>,
     pub(super) queue: Queue,
     /// Bytes in `queue` and in what the driver took of it.
@@ -90,9 +95,10 @@ pub(crate) enum Arrival {
 }
 
 impl State {
-    pub(super) fn new(session: Session, slots: Vec<u8>) -> Self {
+    pub(super) fn new(session: Session, calls_max: usize, slots: Vec<u8>) -> Self {
         Self {
             session,
+            calls_max,
             slots,
             queue: Queue::default(),
             queued: 0,
@@ -109,6 +115,15 @@ impl State {
 
     pub(super) fn is_full(&self) -> bool {
         self.waiting > 0 || self.queued >= QUEUED_HIGH
+    }
+
+    /// Lets one more call in, if there may be one. Memory for calls that never come is not touched.
+    pub(super) fn make_room(&mut self) {
+        let capacity = self.session.call_capacity();
+        if self.session.in_flight_count() == capacity && capacity < self.calls_max {
+            let more = capacity.max(CALLS_MIN).min(self.calls_max - capacity);
+            self.session.grow(more);
+        }
     }
 
     /// The driver found nothing to write.
