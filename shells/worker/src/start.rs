@@ -6,6 +6,8 @@ use std::env;
 use std::io;
 use std::sync::Arc;
 
+#[cfg(unix)]
+use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, sleep_until};
 
 use crate::builder::Builder;
@@ -127,29 +129,30 @@ async fn serve(
     if shared.is_drained() { Shutdown::Local } else { Shutdown::ConnectionLost }
 }
 
-/// The signals that ask a process to end.
+/// The signals that ask a process to end, as bytes of a stream.
 #[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
+struct Signals(tokio::net::UnixStream);
 
 #[cfg(unix)]
 impl Signals {
     /// From here on they no longer end the process by themselves.
     fn watch() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
+        use std::os::unix::net::UnixStream;
 
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        use signal_hook::low_level::pipe::register;
+
+        let (read, write) = UnixStream::pair()?;
+        read.set_nonblocking(true)?;
+        register(SIGINT, write.try_clone()?)?;
+        register(SIGTERM, write)?;
+        Ok(Self(tokio::net::UnixStream::from_std(read)?))
     }
 
     /// Returns when one has come.
     async fn come(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+        // The stream has no end: what writes to it is never given up.
+        let _ = self.0.read_u8().await;
     }
 }
 

@@ -90,7 +90,8 @@ impl Shared {
             event_count: u16::try_from(events.len()).unwrap_or(u16::MAX),
         };
         let loans = [Loan::default(); SLOTS];
-        let session = ChildSession::new(config, Storage { methods: table, calls: Vec::new(), loans });
+        let session =
+            ChildSession::new(config, Storage { methods: table, calls: Vec::new(), loans });
         let slots = vec![0; session.slots_len()];
         let shared = Self {
             plan: Plan { names, kinds, events, broken_text, limits },
