@@ -88,7 +88,9 @@ pub fn main(flags: &Flags) -> Result<(), String> {
 fn programs() -> Result<PathBuf, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let benches = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("benches")?;
+    // Each on its own: cargo unites the features of what it builds together.
     cargo(benches, &["build", "--release", "--package", "load", "--bins"])?;
+    cargo(benches, &["build", "--release", "--package", "peer"])?;
     Ok(this.parent().ok_or("a program lies in a folder")?.to_owned())
 }
 
