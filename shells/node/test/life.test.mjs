@@ -119,15 +119,21 @@ for (const [scheme, make] of [['http', httpServer], ['https', httpsServer]]) {
       };
       let body = Buffer.from(new ArrayBuffer(40_000_000)).fill(1);
       agent.dispatch({ origin: process.argv[1], path: '/', method: 'POST', body }, handler);
-      setTimeout(() => {
+      process.stdin.once('data', async () => {
         structuredClone(body.buffer, { transfer: [body.buffer] });
         body = null;
-        gc();
-        console.log(JSON.stringify(process.memoryUsage().arrayBuffers < 40_000_000));
+        let freed = false;
+        for (const end = Date.now() + Number(process.argv[2]); !freed && Date.now() < end;) {
+          await new Promise((resolve) => setTimeout(resolve, 10));
+          gc();
+          freed = process.memoryUsage().arrayBuffers < 40_000_000;
+        }
+        console.log(freed);
         setInterval(() => log.length > 0 && (console.log(log.join()), process.exit()), 20);
-      }, 300);
-    `, server.origin);
+      });
+    `, server.origin, scheme === 'http' ? '20000' : '0');
     await until(() => resume, 'the request');
+    running.child.stdin.write('go');
     setTimeout(() => resume(), 800);
     const { stdout } = await running;
     const [freed, ended] = stdout.trim().split('\n');
