@@ -246,6 +246,11 @@ export class Exchange implements link.RequestEnd, UploadTarget {
     this._abort(error);
   }
 
+  /** Whether anybody hears of {@link bodySent}. */
+  private get tellsChunks(): boolean {
+    return channels.bodyChunkSent.hasSubscribers || this.request._handler.onBodySent != null;
+  }
+
   private bodySent(chunk: unknown): void {
     const { request } = this;
     if (channels.bodyChunkSent.hasSubscribers) {
@@ -279,7 +284,7 @@ export class Exchange implements link.RequestEnd, UploadTarget {
     const whole = body?.whole;
     if (whole && whole.length !== body.length && this._client._isPlain) {
       this._abort(new TypeError('the body was detached while it was sent'));
-    } else if (whole && whole.length > 0) {
+    } else if (whole && whole.length > 0 && this.tellsChunks) {
       this.bodySent(Buffer.from(whole.buffer, whole.byteOffset, whole.byteLength));
     }
     if (this.isLive) {

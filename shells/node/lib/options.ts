@@ -67,8 +67,9 @@ export function check(options: any): void {
     refuse(given(name) && !(Number.isInteger(options[name]) && options[name] >= -1),
       `${name} must be a positive number`);
   }
-  refuse(given('maxCachedSessions') && !isCount(options.maxCachedSessions),
-    'maxCachedSessions must be a positive integer or zero');
+  for (const sessions of [options.maxCachedSessions, connectOf(options).maxCachedSessions]) {
+    refuse(sessions != null && !isCount(sessions), 'maxCachedSessions must be a positive integer or zero');
+  }
   refuse(given('allowH2') && typeof options.allowH2 !== 'boolean', 'allowH2 must be a valid boolean value');
   if (options.allowH2 !== false) {
     checkH2(options);
@@ -121,12 +122,12 @@ export const VIA = Symbol('forebay.via');
 /** Ways to a server that the engine knows beside the direct one. */
 export type Via =
   | { kind: 'connect'; host: string; port: number; tls: object | null; fields: string }
-  | { kind: 'socks5'; host: string; port: number; auth: [string, string] | null };
+  | { kind: 'socks5'; host: string; port: number; tls: object | null; auth: [string, string] | null };
 
 /** Whether the proxy is spoken to by TLS. */
 export function tlsToProxy(options: any): boolean {
   const via: Via | undefined = options[VIA];
-  return via?.kind === 'connect' && via.tls !== null;
+  return via !== undefined && via.tls !== null;
 }
 
 const U32 = 0xffffffff;

@@ -78,7 +78,8 @@ export class ProxyAgent extends DispatcherBase {
     if (socks(proxy)) {
       const name = given.username || decodeURIComponent(proxy.username);
       const password = given.password || decodeURIComponent(proxy.password);
-      return { kind: 'socks5', host, port: Number(proxy.port) || 1080, auth: name ? [name, password ?? ''] : null };
+      const tls = given.proxyTls ? tlsToTunnel(given.proxyTls) : null;
+      return { kind: 'socks5', host, port: Number(proxy.port) || 1080, tls, auth: name ? [name, password ?? ''] : null };
     }
     const tls = proxy.protocol === 'https:' ? tlsToTunnel(given.proxyTls ?? {}) : null;
     const fields = { ...this.headers, 'proxy-connection': 'keep-alive' };

@@ -11,9 +11,13 @@ export class Socks5ProxyAgent extends ProxyAgent {
     if (url.protocol !== 'socks5:' && url.protocol !== 'socks:') {
       throw new InvalidArgumentError('Proxy URL must use socks5:// or socks:// protocol');
     }
-    const { connectTimeout } = options;
-    if (connectTimeout !== undefined && !(Number.isFinite(connectTimeout) && connectTimeout >= 0)) {
-      throw new InvalidArgumentError('invalid connectTimeout');
+    const { connectTimeout, requestTls, proxyTls } = options;
+    for (const [name, timeout] of [
+      ['connectTimeout', connectTimeout], ['requestTls.timeout', requestTls?.timeout], ['proxyTls.timeout', proxyTls?.timeout],
+    ]) {
+      if (timeout != null && !(Number.isFinite(timeout) && timeout >= 0)) {
+        throw new InvalidArgumentError(`invalid ${name}`);
+      }
     }
     super({ ...options, uri: url.href } as any);
   }

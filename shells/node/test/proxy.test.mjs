@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect, createServer } from 'node:net';
 import { request as httpRequest } from 'node:http';
+import { createServer as createTls } from 'node:tls';
 import { certs, forebay, httpServer, httpsServer, run, undici, using } from './support.mjs';
 
 const { EnvHttpProxyAgent, Pool, ProxyAgent, Socks5ProxyAgent, errors } = forebay;
@@ -202,10 +203,10 @@ test('EnvHttpProxyAgent: the variables, small letters first, and who is exempt',
   assert.equal(await asked('*'), 0);
 });
 
-/** A SOCKS5 proxy, with a name and password if `auth`. */
-async function socksProxy(t, auth) {
+/** A SOCKS5 proxy, with a name and password if `auth`; by TLS if `secure`. */
+async function socksProxy(t, auth, secure = false) {
   const asked = [];
-  const server = createServer((socket) => {
+  const talk = (socket) => {
     let state = 'greeting';
     socket.on('error', () => {}).on('data', (chunk) => {
       if (state === 'greeting') {
@@ -232,7 +233,8 @@ async function socksProxy(t, auth) {
       }
     });
     t.after(() => socket.destroy());
-  });
+  };
+  const server = secure ? createTls(certs.of('localhost'), talk) : createServer(talk);
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
   return { port: server.address().port, asked };
@@ -252,6 +254,16 @@ test('SOCKS5: with and without credentials, http and https, by ProxyAgent too', 
     }
   }
   assert.throws(() => new Socks5ProxyAgent('http://a'), { message: 'Proxy URL must use socks5:// or socks:// protocol' });
+});
+
+test('SOCKS5 over TLS', async (t) => {
+  const secure = await httpsServer(t, (_, response) => response.end('twice'));
+  const via = await socksProxy(t, 'name:word', true);
+  const uri = `socks5://name:word@localhost:${via.port}`;
+  const good = using(t, new Socks5ProxyAgent(uri, { proxyTls: { ca }, requestTls: { ca } }));
+  assert.equal((await run(good, { origin: secure.named })).body.toString(), 'twice');
+  const wary = using(t, new ProxyAgent({ uri, proxyTls: {}, requestTls: { ca } }));
+  assert.equal((await run(wary, { origin: secure.named })).error.code, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE');
 });
 
 test('SOCKS5: a proxy that refuses', async (t) => {

@@ -2,7 +2,10 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { OK, answering, forebay, recorder, undici, using } from './support.mjs';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { OK, answering, forebay, recorder, root, undici, using } from './support.mjs';
+import { node } from './nodes.mjs';
 
 const thrown = (make) => {
   try {
@@ -76,6 +79,46 @@ for (const [name, options] of [
     assert.equal(thrown(make(forebay))?.message, thrown(make(undici)).message);
   });
 }
+
+/** What only undici 8 knows, or has words of its own for; Node.js 20 does not run that. */
+const UNDICI_8 = [
+  ...['', 'h2Options'].flatMap((under) => [
+    ...bad('useH2c', 1, 'x'), ...bad('maxConcurrentStreams', 0, -1, 'x'), ...bad('connectionWindowSize', 0, 1.5, 'x'),
+    ...bad('pingInterval', -1, 1.5, 'x'),
+    ...(under ? bad('settings', { initialWindowSize: 0 }, { initialWindowSize: 'x' }) : bad('initialWindowSize', 0, 1.5, 'x')),
+  ].map((options) => ['Client', 'http://localhost', under ? { [under]: options } : options])),
+  ['Client', 'http://localhost', { connect: { maxCachedSessions: -1 } }], ['Client', 'http://localhost', { maxCachedSessions: 1.5 }],
+  ...['Pool', 'RoundRobinPool'].flatMap((name) => [
+    [name, 'http://localhost', { connections: -1 }], [name, 'http://localhost', { factory: 1 }], [name, 'http://localhost', { connect: 1 }],
+  ]),
+  ['Agent', { factory: 1 }], ['Agent', { connect: 1 }], ['Agent', { maxOrigins: 0 }], ['BalancedPool', [], { factory: 1 }],
+  ['H2CClient', 'https://localhost', {}], ['H2CClient', 'http://localhost', { maxConcurrentStreams: 0 }],
+  ['H2CClient', 'http://localhost', { maxConcurrentStreams: 1, pipelining: 2 }],
+  ['ProxyAgent', {}], ['ProxyAgent', { uri: 'http://a', clientFactory: 1 }], ['ProxyAgent', { uri: 'http://a', auth: 'b', token: 'c' }],
+  ['Socks5ProxyAgent', ''], ['Socks5ProxyAgent', 'http://a'], ['Socks5ProxyAgent', 'socks5://a', { connectTimeout: -1 }],
+  ['Socks5ProxyAgent', 'socks5://a', { requestTls: { timeout: -1 } }], ['Socks5ProxyAgent', 'socks5://a', { proxyTls: { timeout: 'x' } }],
+];
+
+test('constructors refuse what undici 8 refuses, in its words', async () => {
+  const { stdout } = await promisify(execFile)(await node(24), ['-e', `
+    const undici = require('undici8');
+    const forebay = require(${JSON.stringify(root)});
+    process.removeAllListeners('warning').on('warning', () => {});
+    const said = (from, [name, ...given]) => {
+      try {
+        new from[name](...given);
+      } catch (error) {
+        return [error.name, error.code, error.message].join(': ');
+      }
+      return null;
+    };
+    console.log(JSON.stringify(JSON.parse(process.argv[1]).map((of) => [said(undici, of), said(forebay, of)])));
+  `, JSON.stringify(UNDICI_8)], { cwd: root });
+  for (const [i, [expected, got]] of JSON.parse(stdout).entries()) {
+    assert.ok(expected, `undici refuses ${JSON.stringify(UNDICI_8[i])}`);
+    assert.equal(got, expected, JSON.stringify(UNDICI_8[i]));
+  }
+});
 
 const DISPATCH_OPTIONS = [
   { path: 1 }, { path: 'a' }, { path: '/a b' }, { path: '/\u0100' }, { path: '/a\r\nb' },

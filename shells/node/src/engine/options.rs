@@ -137,6 +137,8 @@ pub enum Via {
         host: String,
         /// Of the proxy.
         port: u16,
+        /// TLS towards the proxy.
+        tls: Option<TlsOptions>,
         /// Name and password.
         auth: Option<(String, String)>,
     },

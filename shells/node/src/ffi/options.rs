@@ -65,7 +65,7 @@ struct Tls {
 #[serde(rename_all = "camelCase", tag = "kind")]
 enum Proxy {
     Connect { host: String, port: u16, tls: Option<Tls>, fields: String },
-    Socks5 { host: String, port: u16, auth: Option<(String, String)> },
+    Socks5 { host: String, port: u16, tls: Option<Tls>, auth: Option<(String, String)> },
 }
 
 /// Options of a client; `roots` are for those that name none.
@@ -138,7 +138,9 @@ impl Proxy {
                 let fields = fields.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect();
                 Via::Connect { host, port, tls: tls.map(|tls| tls.with(roots)), fields }
             }
-            Self::Socks5 { host, port, auth } => Via::Socks5 { host, port, auth },
+            Self::Socks5 { host, port, tls, auth } => {
+                Via::Socks5 { host, port, tls: tls.map(|tls| tls.with(roots)), auth }
+            }
         }
     }
 }

@@ -88,6 +88,7 @@ fn a_connection_that_takes_too_long_is_given_up() {
     let via = forebay_node::engine::Via::Socks5 {
         host: server.address.ip().to_string(),
         port: server.address.port(),
+        tls: None,
         auth: None,
     };
     let mut harness = Harness::new();

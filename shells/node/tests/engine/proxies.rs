@@ -24,7 +24,7 @@ fn tunnel(server: &Server) -> ClientOptions {
 
 fn socks(server: &Server, auth: Option<(&str, &str)>) -> ClientOptions {
     let auth = auth.map(|(name, password)| (name.to_owned(), password.to_owned()));
-    through(server, |host, port| Via::Socks5 { host, port, auth })
+    through(server, |host, port| Via::Socks5 { host, port, tls: None, auth })
 }
 
 /// The failure of a connection by this way.

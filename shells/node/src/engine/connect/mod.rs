@@ -18,7 +18,7 @@ use super::causes;
 use super::client::Wish;
 use super::event::{Connected, Question, Version};
 use super::failure::{Failure, Kind};
-use super::options::{ClientOptions, Protocol, Via};
+use super::options::{ClientOptions, Protocol, TlsOptions, Via};
 use super::stream::Stream;
 
 /// A connection that is ready.
@@ -101,21 +101,34 @@ async fn by_tcp(
     match &options.via {
         Via::Direct => dial::dial(asker, origin, origin_port, options, attempted).await,
         Via::Connect { host, port, tls, fields } => {
-            let mut stream = dial::dial(asker, host, *port, options, attempted).await?;
-            if let Some(tls) = tls {
-                let peer = tls::Peer { host, tls, protocols: tls::HTTP1 };
-                let secured = tls::secure(asker, stream, options, peer, None).await;
-                (stream, _) = secured.map_err(of_proxy)?;
-            }
+            let proxy = (host.as_str(), *port, tls.as_ref());
+            let mut stream = to_proxy(asker, proxy, options, attempted).await?;
             tunnel::open(&mut stream, origin, origin_port, fields).await?;
             Ok(stream)
         }
-        Via::Socks5 { host, port, auth } => {
-            let mut stream = dial::dial(asker, host, *port, options, attempted).await?;
+        Via::Socks5 { host, port, tls, auth } => {
+            let proxy = (host.as_str(), *port, tls.as_ref());
+            let mut stream = to_proxy(asker, proxy, options, attempted).await?;
             socks::open(&mut stream, origin, origin_port, auth.as_ref()).await?;
             Ok(stream)
         }
     }
+}
+
+/// To a proxy: its host and port, and how it is spoken to if that is by TLS.
+async fn to_proxy(
+    asker: &Asker<'_>,
+    (host, port, tls): (&str, u16, Option<&TlsOptions>),
+    options: &Arc<ClientOptions>,
+    attempted: &Attempted,
+) -> Result<Stream, Box<Failure>> {
+    let stream = dial::dial(asker, host, port, options, attempted).await?;
+    let Some(tls) = tls else {
+        return Ok(stream);
+    };
+    let peer = tls::Peer { host, tls, protocols: tls::HTTP1 };
+    let secured = tls::secure(asker, stream, options, peer, None).await;
+    secured.map(|(stream, _)| stream).map_err(of_proxy)
 }
 
 /// A proxy that is not who it should be gets an error of its own.

@@ -41,12 +41,16 @@ pub(super) fn of_stream(error: &Error) -> Failure {
     }
 }
 
-/// Whether the server did nothing for the request, and says so; or has left with an error, and the
-/// request may be sent twice.
-pub(super) fn is_refusal(error: &Error, idempotent: bool) -> bool {
+/// Whether the server did nothing for the request, and says so.
+pub(super) fn is_refusal(error: &Error) -> bool {
     let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
-    let graceful = error.reason() == Some(Reason::NO_ERROR);
-    error.is_remote() && (refused || error.is_go_away() && (graceful || idempotent))
+    // To a stream the library tells of a farewell only if it came after the last one served.
+    error.is_remote() && (refused || error.is_go_away())
+}
+
+/// Whether the server leaves because of an error: it will do nothing more on the connection.
+pub(super) fn is_fatal(error: &Error) -> bool {
+    error.is_remote() && error.is_go_away() && error.reason() != Some(Reason::NO_ERROR)
 }
 
 /// The name that Node.js has for it.

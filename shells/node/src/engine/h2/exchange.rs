@@ -11,7 +11,7 @@ use h2::client::ResponseFuture;
 use h2::{Error, Reason, RecvStream, SendStream};
 use tokio::time::{Instant, Sleep};
 
-use super::{cause, head};
+use super::{Running, cause, head};
 use crate::engine::client::Client;
 use crate::engine::command::{Body, Request, RequestId};
 use crate::engine::event::{Data, Event, Head, Version};
@@ -22,6 +22,7 @@ use crate::engine::shared::Shared;
 pub(super) struct Exchange {
     shared: Rc<Shared>,
     client: Rc<Client>,
+    running: Rc<Running>,
     request: Box<Request>,
     reading: Reading,
     upload: Option<Upload>,
@@ -69,6 +70,7 @@ impl Exchange {
     pub(super) fn new(
         shared: Rc<Shared>,
         client: Rc<Client>,
+        running: Rc<Running>,
         request: Box<Request>,
         response: ResponseFuture,
         upload: Option<SendStream<Bytes>>,
@@ -84,7 +86,7 @@ impl Exchange {
         });
         let timer = Box::pin(tokio::time::sleep(limit(request.headers_timeout_ms)));
         let reading = Reading::Head(response);
-        Self { shared, client, request, reading, upload, timer, received: 0, raw: false }
+        Self { shared, client, running, request, reading, upload, timer, received: 0, raw: false }
     }
 
     const fn id(&self) -> RequestId {
@@ -162,9 +164,10 @@ impl Exchange {
     }
 
     fn failed(&self, error: &Error) -> Box<Stop> {
-        let failure = cause::of_stream(error);
+        let over = self.running.over.borrow().clone().filter(|_| error.is_io());
+        let failure = over.unwrap_or_else(|| cause::of_stream(error));
         let early = matches!(self.reading, Reading::Head(_));
-        let refused = early && cause::is_refusal(error, self.request.flags.idempotent);
+        let refused = early && cause::is_refusal(error);
         Box::new(if refused { Stop::Refused(failure) } else { Stop::Failed(failure) })
     }
 

@@ -4,7 +4,7 @@ mod cause;
 mod exchange;
 mod head;
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -63,10 +63,12 @@ impl Rest {
     }
 }
 
-/// What the tasks of a connection's requests tell it.
+/// What a connection and the tasks of its requests tell each other.
 #[derive(Default)]
 pub(super) struct Running {
     count: Cell<u32>,
+    /// Why the connection was given up.
+    over: RefCell<Option<Failure>>,
 }
 
 /// The library has no error of its own for a head that is too long: it is let through up to this
@@ -129,7 +131,12 @@ impl H2 {
                 Err(error) => cause::of_connection(&error),
             });
         }
-        if let Poll::Ready(Err(_)) = self.sender.poll_ready(cx) {
+        if let Poll::Ready(Err(error)) = self.sender.poll_ready(cx) {
+            if cause::is_fatal(&error) {
+                let failure = cause::of_connection(&error);
+                self.running.over.replace(Some(failure.clone()));
+                return Some(failure);
+            }
             self.draining = true;
         }
         // What the connection has read may have made room.
@@ -204,6 +211,7 @@ impl H2 {
                 let exchange = Exchange::new(
                     Rc::clone(&shared),
                     Rc::clone(&client),
+                    Rc::clone(&running),
                     request,
                     response,
                     upload,
