@@ -132,3 +132,40 @@ fn chunked_bodies_pass_both_ways() {
         assert!(client.answer().body == expected);
     });
 }
+
+#[test]
+fn bodies_that_pass_both_ways_at_once() {
+    on_each_backend(|backend| {
+        // No ping wakes a loop that has forgotten something.
+        let workers = "[namespaces.production.workers.gateway]\nbuiltin = \"echo\"\n\
+                       ping_interval = \"1h\"\n";
+        let gateway = Setup { backend, workers, ..DEMO }.start();
+        let body: Vec<u8> = (0..5_000_000_u32).map(|i| (i / 251).to_le_bytes()[0]).collect();
+        // Connections of both cores, only one of which is the worker's.
+        for _ in 0..8 {
+            echo_at_once(&gateway, &body);
+        }
+    });
+}
+
+/// Sends requests one behind the other while their answers come.
+fn echo_at_once(gateway: &Gateway, body: &[u8]) {
+    // Beyond what the gateway keeps for one client (256 KiB) and for one worker (1 MiB).
+    let lens = [300_000, 1, body.len(), 600_000];
+    let mut client = Client::connect(gateway.addr());
+    let mut writer = client.stream().try_clone().expect("a second handle");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for len in lens {
+                let head =
+                    format!("POST / HTTP/1.1\r\nHost: gateway.do\r\nContent-Length: {len}\r\n\r\n");
+                writer.write_all(head.as_bytes()).expect("the gateway takes the head");
+                writer.write_all(&body[..len]).expect("the gateway takes the body");
+            }
+        });
+        for len in lens {
+            let answer = client.answer();
+            assert!(answer.status == 200 && answer.body == body[..len], "{len} bytes");
+        }
+    });
+}

@@ -204,12 +204,17 @@ impl Workers {
     /// Ends the turn: does what the home asks for, and sends what it has for its instances.
     pub(super) fn settle(&mut self, io: &mut Io, post: &mut Post) {
         let crowded = post.is_crowded();
-        for index in 0..self.instances.len() {
-            self.read_on(io, post, index, crowded);
-        }
-        self.act(io, post);
-        for index in 0..self.instances.len() {
-            self.end_turn(io, index);
+        loop {
+            for index in 0..self.instances.len() {
+                self.read_on(io, post, index, crowded);
+            }
+            self.act(io, post);
+            for index in 0..self.instances.len() {
+                self.end_turn(io, index);
+            }
+            // A call that has been sent may ask for its body, and no completion will tell of it.
+            let Some(action) = self.home.poll_action(io.now) else { return };
+            self.perform(io, post, action);
         }
     }
 
