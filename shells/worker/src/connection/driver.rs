@@ -1,6 +1,7 @@
 //! The task that owns the socket: reads, starts handlers, writes.
 
 use core::future::poll_fn;
+use core::mem;
 use core::panic::AssertUnwindSafe;
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
@@ -12,7 +13,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::connection::call::{Call, Pool};
 use crate::connection::outgoing::{Queue, SLICES_MAX};
-use crate::connection::shared::Shared;
+use crate::connection::shared::{Left, Shared};
 use crate::connection::state::{Arrival, Arrivals, Request};
 use crate::handler::{At, Ended, Start};
 use crate::payload::{Incoming, SHARED_LEN_MIN};
@@ -53,6 +54,7 @@ pub(crate) async fn serve(
         copies: 0,
         gather: None,
         arrivals: Arrivals::default(),
+        started: 0,
         ended: Vec::new(),
         ended_len: 0,
         pool: Pool::default(),
@@ -79,6 +81,8 @@ struct Driver {
     gather: Option<Gather>,
     /// What was received, to be done.
     arrivals: Arrivals,
+    /// Handlers that were started since the parent was last told all that it waited for.
+    started: usize,
     /// What handlers have left to be sent.
     ended: Vec<Ended>,
     /// Bytes of these answers.
@@ -173,7 +177,7 @@ impl Driver {
     /// Hands what was read to the session, and what it finds to the handlers. They may keep the
     /// memory of their payloads; if they do, they get copies for a while.
     fn dispatch(&mut self) -> io::Result<()> {
-        let input = core::mem::take(&mut self.input);
+        let input = mem::take(&mut self.input);
         if input.len() < SHARED_LEN_MIN || self.copies > 0 {
             self.copies = self.copies.saturating_sub(1);
             let outcome = self.take(&input, None);
@@ -182,7 +186,7 @@ impl Driver {
         }
         let mut chunk = Bytes::from(input);
         let outcome = self.take(&chunk, Some(&chunk));
-        chunk.advance(core::mem::take(&mut self.taken));
+        chunk.advance(mem::take(&mut self.taken));
         self.input = Vec::from(chunk);
         if self.input.capacity() < READ_LEN {
             self.copies = COPIES;
@@ -191,7 +195,7 @@ impl Driver {
     }
 
     fn take(&mut self, input: &[u8], chunk: Option<&Bytes>) -> io::Result<()> {
-        let mut arrivals = core::mem::take(&mut self.arrivals);
+        let mut arrivals = mem::take(&mut self.arrivals);
         let mut more = Ok(true);
         while let Ok(true) = more {
             let rest = input.get(self.taken..).unwrap_or(&[]);
@@ -250,6 +254,7 @@ impl Driver {
 
     fn start(&mut self, call: Arc<Call>, method: usize, payload: Incoming<'_>) {
         let Some(start) = self.handlers.get_mut(method) else { return };
+        self.started += 1;
         let handle = call.handle();
         let at = if self.one_thread { At::Here(&mut self.ended) } else { At::Task };
         if let Some(mut running) = start(call, payload, at) {
@@ -281,9 +286,14 @@ impl Driver {
         let mut done = 0;
         loop {
             if self.writing.is_empty() {
-                let more = self.shared.refill(&mut self.writing, done, cx.waker());
+                let left = self.shared.refill(&mut self.writing, done, cx.waker());
                 done = 0;
-                if !more {
+                // With several in flight, the next ones are fewer the earlier they are read.
+                if left == Left::Nothing && progress.is_ready() && mem::take(&mut self.started) == 1
+                {
+                    self.stream.expect_more();
+                }
+                if left != Left::Frames {
                     return progress;
                 }
             }

@@ -49,6 +49,17 @@ pub(crate) struct Shared {
     file: Mutex<Option<SocketFile>>,
 }
 
+/// What there is still to be said to the parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Frames, to be written now.
+    Frames,
+    /// The answers of handlers that run.
+    Calls,
+    /// Nothing that it waits for.
+    Nothing,
+}
+
 /// Where the worker is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -269,18 +280,19 @@ impl Shared {
 
     /// Takes what waits to be written, or leaves `waker` to be woken when something does.
     /// `done` bytes of what was taken before have been written.
-    pub(crate) fn refill(&self, writing: &mut Queue, done: usize, waker: &Waker) -> bool {
+    pub(crate) fn refill(&self, writing: &mut Queue, done: usize, waker: &Waker) -> Left {
         let mut state = locked(&self.state);
         state.queued -= done;
         state.take_refusals();
-        let more = !state.queue.is_empty();
-        if more {
+        let left = if !state.queue.is_empty() {
             writing.refill(&mut state.queue);
+            Left::Frames
         } else {
             state.sleep(waker);
-        }
+            if state.live > 0 { Left::Calls } else { Left::Nothing }
+        };
         self.unlock(state);
-        more
+        left
     }
 
     /// Bytes were written, more of them are at hand.

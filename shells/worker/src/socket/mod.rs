@@ -1,6 +1,8 @@
 //! Where the parent connects: a socket file, or a named pipe on Windows (procwire section 3).
 
 #[cfg(unix)]
+mod lookout;
+#[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;

@@ -15,6 +15,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::UnixListener;
 use tokio::task::coop::poll_proceed;
 
+use crate::socket::lookout::Lookout;
+
 /// Bytes of a path that fit a socket address, without the NUL (procwire section 3).
 const PATH_LEN_MAX: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
@@ -34,6 +36,7 @@ pub(crate) struct Stream {
     /// Made in advance, so that a lack of descriptors does not end a connection that works.
     twin: Option<UnixStream>,
     full: Option<AsyncFd<UnixStream>>,
+    lookout: Lookout,
 }
 
 /// Where the parent connects.
@@ -56,7 +59,12 @@ impl Stream {
         socket.set_nonblocking(true)?;
         let twin = Some(socket.try_clone()?);
         let socket = watch(socket, Interest::READABLE)?;
-        Ok(Self { socket, twin, full: None })
+        Ok(Self { socket, twin, full: None, lookout: Lookout::default() })
+    }
+
+    /// The peer was told all that it waited for, so it may go on at once.
+    pub(crate) fn expect_more(&mut self) {
+        self.lookout.expect();
     }
 
     /// Appends at most `limit` bytes to `buf`, which has room for some, or as many as fit if that
@@ -69,7 +77,10 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let room = limit.min(buf.capacity() - buf.len());
         loop {
-            let mut guard = ready!(self.socket.poll_read_ready(cx))?;
+            let Poll::Ready(guard) = self.socket.poll_read_ready(cx) else {
+                return self.lookout.look(|| append_now(self.socket.get_ref(), buf, room));
+            };
+            let mut guard = guard?;
             match guard.try_io(|socket| append(socket.get_ref(), buf, room)) {
                 Ok(Ok(len)) => {
                     // A short read has drained it: the next arrival tells, and so did an end.
@@ -143,6 +154,16 @@ fn append(socket: &UnixStream, buf: &mut Vec<u8>, room: usize) -> io::Result<usi
     let result = rustix::io::read(socket, &mut buf[start..]);
     buf.truncate(start + result.unwrap_or(0));
     Ok(result?)
+}
+
+/// As [`append`], whatever is known of the socket.
+fn append_now(socket: &UnixStream, buf: &mut Vec<u8>, room: usize) -> Poll<io::Result<usize>> {
+    match append(socket, buf, room) {
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Poll::Pending
+        }
+        result => Poll::Ready(result),
+    }
 }
 
 /// A file that is removed with the value.

@@ -43,6 +43,9 @@ impl Listener {
 }
 
 impl Stream {
+    /// Nothing is done about it: what a pipe has is known only to the runtime.
+    pub(crate) fn expect_more(&mut self) {}
+
     /// Appends at most `limit` bytes to `buf`, which has room for some, or as many as fit if that
     /// is less. 0 is the end of the stream.
     pub(crate) fn poll_read(
