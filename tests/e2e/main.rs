@@ -4,6 +4,7 @@ mod bad_input;
 mod client_gone;
 mod configuration;
 mod limits;
+mod mixture;
 mod routing;
 mod start_stop;
 mod streaming;
