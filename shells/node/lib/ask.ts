@@ -46,7 +46,7 @@ function lookUp(connect: any, host: string, done: Done): void {
 }
 
 /** As `getPeerCertificate(true)` gives it: each with the one that issued it. */
-function certificate(chain: string[]): object {
+export function certificate(chain: string[]): object {
   const all: any[] = chain.map((der) => new X509Certificate(Buffer.from(der, 'hex')).toLegacyObject());
   all.forEach((each, i) => { each.issuerCertificate = all[i + 1] ?? each; });
   return all[0];

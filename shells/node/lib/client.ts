@@ -42,8 +42,6 @@ export class Client extends DispatcherBase implements link.ClientEnd {
   /** @internal */
   _isConnected = false;
   /** @internal */
-  _isConnecting = false;
-  /** @internal */
   _isH2 = false;
   /** @internal Requests that are not over. */
   _size = 0;
@@ -54,6 +52,8 @@ export class Client extends DispatcherBase implements link.ClientEnd {
   private readonly given: any;
   private profile: string | null = null;
   private number = -1;
+  /** What the request names for which the connection is made. */
+  private servername: string | null = null;
   /** The error that a function of the caller, or a socket of its making, gave last. */
   private said: unknown = null;
   /** The socket that the caller's connector has made. */
@@ -122,12 +122,6 @@ export class Client extends DispatcherBase implements link.ClientEnd {
       this.profile = options.profileOf(this._url, this.given);
       this.number = link.openClient(this, link.define(this.profile));
     }
-    if (!this._isConnected && !this._isConnecting) {
-      this._isConnecting = true;
-      if (channels.beforeConnect.hasSubscribers) {
-        channels.beforeConnect.publish({ connectParams: this.connectParams(), connector: this.given.connect });
-      }
-    }
     return this.number;
   }
 
@@ -183,7 +177,7 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     const { host, hostname, protocol, port } = this._url;
     const localAddress = this.given.localAddress ?? null;
     const version = this._isConnected ? (this._isH2 ? 'h2' : 'h1') : undefined;
-    return { host, hostname, protocol, port, version, servername: null, localAddress };
+    return { host, hostname, protocol, port, version, servername: this.servername, localAddress };
   }
 
   /** A tunnel that leads here is told of as one. */
@@ -197,8 +191,14 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     }
   }
 
+  _onConnecting(servername: string | null): void {
+    this.servername = servername;
+    if (channels.beforeConnect.hasSubscribers) {
+      channels.beforeConnect.publish({ connectParams: this.connectParams(), connector: this.given.connect });
+    }
+  }
+
   _onConnected(info: link.ConnectionInfo): void {
-    this._isConnecting = false;
     this._isConnected = true;
     this._isH2 = info.version === 20;
     this._socketInfo = infoOf(this.made ?? info);
@@ -292,7 +292,6 @@ export class Client extends DispatcherBase implements link.ClientEnd {
 
   _onConnectFailed(failure: link.Failure): void {
     const error = failure.kind === KIND_CALLER ? this.said as Error : errorOf(failure);
-    this._isConnecting = false;
     this._connectError = error;
     if (channels.connectError.hasSubscribers) {
       channels.connectError.publish({

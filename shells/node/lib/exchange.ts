@@ -558,7 +558,6 @@ export class Exchange implements link.RequestEnd, UploadTarget {
 
   private report(error: unknown): void {
     const { request } = this;
-    request.aborted = true;
     if (this.upload !== null) {
       this.upload.destroy(error);
     } else {
@@ -567,6 +566,7 @@ export class Exchange implements link.RequestEnd, UploadTarget {
     if (channels.error.hasSubscribers) {
       channels.error.publish({ request, error });
     }
+    request.aborted = true;
     try {
       request._handler.onResponseError(this.controller, error as Error);
     } catch (thrown) {

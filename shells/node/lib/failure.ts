@@ -1,5 +1,6 @@
 // What the engine tells of a failure to the error that undici's users expect.
 
+import { certificate } from './ask';
 import * as errors from './errors';
 import type { ConnectionInfo, Failure } from './link';
 
@@ -80,10 +81,11 @@ function aggregate(failure: Failure): Error {
 }
 
 function tls(failure: Failure): Error {
-  const error = coded(failure.message, failure.code) as SystemError & { reason?: string; host?: string };
+  const error = coded(failure.message, failure.code) as SystemError & { reason?: string; host?: string; cert?: object };
   if (failure.code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     error.reason = failure.detail;
     error.host = failure.address;
+    error.cert = certificate([failure.certificate!]);
   } else if (failure.address) {
     error.address = failure.address;
   }

@@ -23,6 +23,7 @@ export interface RequestEnd {
 }
 
 export interface ClientEnd {
+  _onConnecting(servername: string | null): void;
   _onConnected(info: ConnectionInfo): void;
   _onAsked(question: Question): void;
   _onDisconnected(failure: Failure): void;
@@ -65,6 +66,7 @@ export interface Failure {
   address: string;
   port: number;
   detail: string;
+  certificate: string | null;
   socket: (ConnectionInfo & { bytesWritten: number; bytesRead: number }) | null;
   causes: Failure[];
 }
@@ -518,7 +520,7 @@ function next(kind: number, i: number): number {
       return i + 3;
     case 2: case 3: case 10:
       return i + 5 + ((slabWords[i + 3]! + slabWords[i + 4]! + 3) >> 2);
-    case 4: case 6: case 11: case 12: case 13: case 14: case 16:
+    case 4: case 6: case 11: case 12: case 13: case 14: case 16: case 17:
       return i + 4 + ((slabWords[i + 3]! + 3) >> 2);
     case 5: case 8:
       return i + 4;
@@ -609,6 +611,8 @@ function clientRecord(kind: number, i: number): void {
     client._onDisconnected(json(i) as Failure);
   } else if (kind === 14) {
     client._onConnectFailed(json(i) as Failure);
+  } else if (kind === 17) {
+    client._onConnecting((json(i) as { servername: string | null }).servername);
   } else if (kind === 16) {
     client._onAsked(json(i) as Question);
   } else {

@@ -3,7 +3,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { answering, forebay, httpServer, run, using } from './support.mjs';
+import { answering, certs, forebay, httpServer, httpsServer, run, undici, using } from './support.mjs';
 
 const { Client } = forebay;
 
@@ -61,4 +61,44 @@ test('an error, and a connection that fails', async (t) => {
   const got = await run(using(t, new Client(server.origin)), {});
   assert.deepEqual(seen.map(([name]) => name).sort(), ['client:connectError', 'request:error']);
   assert.ok(seen.every(([, { error }]) => error === got.error));
+});
+
+/** What a message of a channel says, apart from what each library has of its own: the socket and its maker. */
+function said({ request, response, headers, trailers, chunk, error, connectParams }) {
+  const about = ({ origin, path, method, headers, host, contentType, contentLength, idempotent, upgrade, completed, aborted }) => (
+    { origin, path, method, headers: [...headers], host, contentType, contentLength, idempotent, upgrade, completed, aborted }
+  );
+  return structuredClone({
+    request: request && about(request), response: response && { ...response, headers: response.headers.map(String) },
+    headers, trailers: trailers?.map(String), chunk: chunk && [chunk.constructor.name, String(chunk)], error: error?.code, connectParams,
+  });
+}
+
+test('every message comes when undici\'s comes, and says the same', async (t) => {
+  const server = await httpsServer(t, (request, response) => request.resume().on('end', () => {
+    response.writeHead(200, { x: 'y', date: 'today' });
+    response.end('body');
+  }));
+  const closed = await httpServer(t, () => {});
+  await closed.close();
+  const seen = listen(t, ...[
+    'request:create', 'request:bodySent', 'request:bodyChunkSent', 'request:bodyChunkReceived', 'request:headers', 'request:trailers',
+    'request:error', 'client:sendHeaders', 'client:beforeConnect', 'client:connected', 'client:connectError',
+  ].map((name) => `undici:${name}`));
+  seen.push = (message) => Array.prototype.push.call(seen, [message[0], said(message[1])]);
+  const of = async (from) => {
+    seen.length = 0;
+    const client = using(t, new from.Client(server.named, { connect: { ca: certs.ca }, allowH2: false }));
+    const pieces = async function* () { yield 'one'; yield Buffer.from('two'); };
+    await run(client, { path: '/a', method: 'POST', body: 'hello', headers: { a: 'b', 'content-type': 'text/x' } });
+    // Another server name needs another connection.
+    await run(client, { path: '/b', servername: 'localhost', headers: ['h', '1', 'i', '2'] });
+    await run(client, { path: '/c', method: 'PUT', headers: { host: 'localhost' }, body: pieces() });
+    await run(client, { path: '/d', method: 'HEAD' });
+    await run(using(t, new from.Client(closed.origin, { localAddress: '127.0.0.1' })), {});
+    return [...seen];
+  };
+  const expected = await of(undici);
+  assert.equal(expected.length, 36);
+  assert.deepEqual(await of(forebay), expected);
 });

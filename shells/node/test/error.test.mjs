@@ -2,6 +2,8 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { OK, answering, forebay, httpServer, rawServer, run, undici, until, using } from './support.mjs';
 
 const { Agent, Client, errors } = forebay;
@@ -78,6 +80,27 @@ test('a Unix socket that is not there', async (t) => {
   assert.equal(error.code, 'ENOENT');
   assert.equal(error.syscall, 'connect');
   assert.equal(error.address, '/nowhere/forebay.sock');
+});
+
+test('addresses that cannot be, connected from or to: the words of Node.js', async (t) => {
+  const server = await httpServer(t, (_, response) => response.end());
+  for (const [code, origin, options] of [
+    ['EADDRNOTAVAIL', server.origin, { localAddress: '192.0.2.1' }],
+    ['ECONNREFUSED', 'http://localhost', { socketPath: fileURLToPath(import.meta.url) }],
+    ['ENOTDIR', 'http://localhost', { socketPath: join(fileURLToPath(import.meta.url), 'x') }],
+  ]) {
+    const [ours, theirs] = [await outcome(t, forebay, origin, options), await outcome(t, undici, origin, options)].map(({ error }) => {
+      const { code: its, errno, syscall, address, port, message } = error;
+      return { its, errno, syscall, address, port, message };
+    });
+    assert.equal(ours.its, code);
+    assert.deepEqual(ours, theirs);
+  }
+  const far = await outcome(t, forebay, 'http://255.255.255.255:9');
+  assert.deepEqual([far.error.syscall, far.error.address, far.error.port], ['connect', '255.255.255.255', 9]);
+  assert.ok(['ENETUNREACH', 'EACCES', 'EPERM', 'EHOSTUNREACH'].includes(far.error.code), far.error.code);
+  const long = await outcome(t, forebay, 'http://localhost', { socketPath: `/${'x'.repeat(200)}` });
+  assert.deepEqual([long.error.code, long.error.errno], ['EINVAL', -22]);
 });
 
 test('reset', async (t) => {

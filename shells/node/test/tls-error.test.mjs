@@ -2,7 +2,7 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { certs, forebay, httpsServer, rawServer, rawTlsServer, run, using } from './support.mjs';
+import { certs, forebay, httpsServer, rawServer, rawTlsServer, run, undici, using } from './support.mjs';
 
 const { Client, errors } = forebay;
 
@@ -36,6 +36,11 @@ test('TLS: each failure has OpenSSL\'s code', async (t) => {
   assert.match(error.message, /^Hostname\/IP does not match certificate's altnames: /);
   assert.equal(error.host, 'localhost');
   assert.ok(error.reason);
+  const theirs = await outcome(t, undici, elsewhere.named, { connect: { ca } });
+  const { code: theirCode, reason, host, message } = theirs.error;
+  assert.deepEqual([error.code, error.reason, error.host, error.message], [theirCode, reason, host, message]);
+  const { subject, subjectaltname, fingerprint256 } = theirs.error.cert;
+  assert.deepEqual([{ ...error.cert.subject }, error.cert.subjectaltname, error.cert.fingerprint256], [{ ...subject }, subjectaltname, fingerprint256]);
   assert.equal(await code(elsewhere, { ca, servername: 'elsewhere.example' }), 200);
 });
 
@@ -47,6 +52,26 @@ test('TLS: a server that speaks plain text, or hangs up', async (t) => {
   const second = await outcome(t, forebay, rude.origin.replace('http', 'https'));
   assert.equal(second.error.code, 'ECONNRESET');
   assert.equal(second.error.message, 'Client network socket disconnected before secure TLS connection was established');
+});
+
+test('TLS: chains that lead nowhere have the words of Node.js, and so has a reset', async (t) => {
+  const serve = (pair) => httpsServer(t, (_, response) => response.end('x'), pair);
+  const { cert, key } = certs.of('localhost');
+  const rude = await rawServer(t, (socket) => socket.once('data', () => socket.resetAndDestroy()));
+  const cases = [
+    ['SELF_SIGNED_CERT_IN_CHAIN', (await serve({ cert: `${cert}\n${certs.ca}`, key })).named],
+    ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', (await serve(certs.of('forgotten'))).named],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', (await serve({ cert, key })).named],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', (await serve(certs.of('selfsigned'))).named],
+    ['ECONNRESET', rude.named.replace('http:', 'https:')],
+  ];
+  for (const [code, origin] of cases) {
+    const [ours, theirs] = [await outcome(t, forebay, origin), await outcome(t, undici, origin)].map(({ error }) => (
+      [error.code, error.message, error.errno, error.syscall]
+    ));
+    assert.equal(ours[0], code);
+    assert.deepEqual(ours, theirs);
+  }
 });
 
 test('TLS: an alert of the server', async (t) => {

@@ -66,11 +66,31 @@ pub(super) fn system_at(error: &io::Error, syscall: &'static str, at: SocketAddr
 /// The name of an error, and its number as libuv gives it.
 fn code(error: &io::Error) -> (&'static str, i32) {
     let (code, windows) = named(error);
-    let errno = match error.raw_os_error() {
-        Some(raw) if cfg!(unix) => -raw,
-        Some(_) | None => windows,
-    };
-    (code, errno)
+    (code, number(error, code, windows))
+}
+
+/// libuv's number.
+#[cfg(unix)]
+fn number(error: &io::Error, code: &str, _: i32) -> i32 {
+    use rustix::io::Errno;
+    error.raw_os_error().map_or_else(
+        || {
+            // The standard library has noticed it by itself.
+            -match code {
+                "EPIPE" => Errno::PIPE,
+                "ENOTCONN" => Errno::NOTCONN,
+                "EINVAL" => Errno::INVAL,
+                _ => Errno::IO,
+            }
+            .raw_os_error()
+        },
+        |raw| -raw,
+    )
+}
+
+#[cfg(not(unix))]
+const fn number(_: &io::Error, _: &str, windows: i32) -> i32 {
+    windows
 }
 
 /// The name, and libuv's number where the system's is another.

@@ -172,6 +172,8 @@ pub(super) async fn run(shared: Rc<Shared>, client: Rc<Client>) {
 
 async fn live(shared: &Rc<Shared>, client: &Rc<Client>) {
     while let Some(wish) = client.wish(shared).await {
+        let servername = wish.servername.as_deref();
+        shared.emit(Event::Connecting { client: client.id, servername });
         let asker = Asker { shared, client };
         let connect = connect::connect(&asker, &client.options, &wish);
         match client.unless_destroyed(connect).await {

@@ -87,6 +87,13 @@ pub enum Event<'a> {
         /// [`Event::ConnectFailed`], told before.
         failure: Failure,
     },
+    /// A client begins to connect.
+    Connecting {
+        /// Which.
+        client: ClientId,
+        /// What the request wishes for which that is done.
+        servername: Option<&'a str>,
+    },
     /// Only the caller can tell: [`Command::Answer`](super::Command::Answer) is awaited.
     Ask {
         /// Whose connection is being made.

@@ -80,6 +80,8 @@ pub struct Failure {
     pub port: u16,
     /// See [`Kind`].
     pub detail: Cow<'static, str>,
+    /// Of [`Kind::Tls`]: the certificate whose name did not match, as DER.
+    pub certificate: Option<Box<[u8]>>,
     /// Of [`Kind::Socket`].
     pub socket: Option<Box<SocketInfo>>,
     /// See [`Kind`].
@@ -99,6 +101,7 @@ impl Failure {
             address: Cow::Borrowed(""),
             port: 0,
             detail: Cow::Borrowed(""),
+            certificate: None,
             socket: None,
             causes: Vec::new(),
         }

@@ -13,7 +13,7 @@
 //!   7 response: lengths of reason, fields, body, trailers; then these
 //!   8 body credit: bytes               9 body sent
 //!  11 error, 13 disconnected, 14 connect failed: length, JSON of the failure
-//!  12 connected, 16 ask: length, JSON         15 closed
+//!  12 connected, 16 ask, 17 connecting: length, JSON         15 closed
 //! ```
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -241,7 +241,10 @@ impl<W: Fn()> Sink<W> {
 
 impl<W: Fn() + Send> EventSink for Sink<W> {
     fn emit(&mut self, event: Event<'_>) {
-        self.urgent |= !matches!(event, Event::Start { .. } | Event::BodySent { .. });
+        self.urgent |= !matches!(
+            event,
+            Event::Start { .. } | Event::BodySent { .. } | Event::Connecting { .. }
+        );
         self.count += 1;
         match event {
             Event::Start { id } => self.request(1, id),
@@ -259,6 +262,9 @@ impl<W: Fn() + Send> EventSink for Sink<W> {
             Event::BodySent { id } => self.request(9, id),
             Event::Upgrade { id, head } => self.head(10, id, &head),
             Event::Error { id, failure } => self.json(11, id, &failure_json(&failure)),
+            Event::Connecting { client, servername } => {
+                self.json(17, of(client), &json!({ "servername": servername }));
+            }
             Event::Ask { client, number, question } => {
                 self.json(16, of(client), &question_json(number, question));
             }
@@ -334,6 +340,7 @@ fn failure_json(failure: &Failure) -> Value {
         "address": failure.address,
         "port": failure.port,
         "detail": failure.detail,
+        "certificate": failure.certificate.as_deref().map(hex),
         "socket": failure.socket.as_deref().map(socket_json),
         "causes": failure.causes.iter().map(failure_json).collect::<Vec<_>>(),
     })
@@ -352,6 +359,10 @@ fn socket_json(socket: &SocketInfo) -> Value {
     })
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn question_json(number: u32, question: Question<'_>) -> Value {
     match question {
         Question::Lookup { host } => json!({ "number": number, "kind": "lookup", "host": host }),
@@ -359,8 +370,7 @@ fn question_json(number: u32, question: Question<'_>) -> Value {
             json!({ "number": number, "kind": "socket", "host": servername })
         }
         Question::Identity { host, chain } => {
-            let hex = |der: &Vec<u8>| der.iter().map(|byte| format!("{byte:02x}")).collect();
-            let chain: Vec<String> = chain.iter().map(hex).collect();
+            let chain: Vec<String> = chain.iter().map(|der| hex(der)).collect();
             json!({ "number": number, "kind": "identity", "host": host, "chain": chain })
         }
     }

@@ -76,6 +76,9 @@ impl EventSink for Sink {
     fn emit(&mut self, event: Event<'_>) {
         let hints = matches!(event, Event::Informational { .. });
         assert!(!(hints && self.armed.swap(false, Ordering::SeqCst)), "a panic on purpose");
+        if let Event::Connecting { .. } = event {
+            return;
+        }
         self.batch.push(match event {
             Event::Start { id } => Told::Start(id),
             Event::Informational { id, head } => Told::Informational(id, answer(&head)),

@@ -13,7 +13,7 @@ pub(in crate::engine) fn of_handshake(error: &io::Error) -> Failure {
     if let Some(failure) = failure(error) {
         return failure;
     }
-    if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
         let message =
             "Client network socket disconnected before secure TLS connection was established";
         return Failure::new(Kind::Tls).with_code("ECONNRESET").with_message(message);
@@ -31,6 +31,7 @@ pub(in crate::engine) fn failure(error: &io::Error) -> Option<Failure> {
                 Some(untrusted) => Failure {
                     address: untrusted.host.clone().into(),
                     detail: untrusted.reason.clone().into(),
+                    certificate: untrusted.certificate.clone(),
                     ..failure.with_code(untrusted.code).with_message(untrusted.message.clone())
                 },
                 None => failure.with_code(VERIFY).with_message(error.to_string()),

@@ -34,6 +34,8 @@ pub(super) struct Untrusted {
     /// Of a name that does not match: why, and which.
     pub(super) reason: String,
     pub(super) host: String,
+    /// That certificate.
+    pub(super) certificate: Option<Box<[u8]>>,
 }
 
 impl fmt::Display for Untrusted {
@@ -47,7 +49,8 @@ impl Error for Untrusted {}
 impl Untrusted {
     fn new(code: &'static str, message: &str) -> Self {
         let message = message.to_owned();
-        Self { code, message, reason: String::new(), host: String::new() }
+        let (reason, host) = (String::new(), String::new());
+        Self { code, message, reason, host, certificate: None }
     }
 }
 
@@ -94,7 +97,10 @@ impl Verifier {
         if !self.names || parsed.is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok()) {
             return Ok(());
         }
-        named_otherwise(&cert, name)
+        named_otherwise(&cert, name).map_err(|untrusted| Untrusted {
+            certificate: Some(end_entity.as_ref().into()),
+            ..untrusted
+        })
     }
 }
 
@@ -217,5 +223,6 @@ fn named_otherwise(cert: &Certificate<'_>, name: &ServerName<'_>) -> Result<(), 
         message: format!("Hostname/IP does not match certificate's altnames: {reason}"),
         reason,
         host,
+        certificate: None,
     })
 }
