@@ -246,8 +246,7 @@ impl Ask {
         let is_old = framing != Framing::Chunked && random.chance(80);
         Self {
             name,
-            // Whether a broken head was one of HEAD is not known.
-            is_head: framing != Framing::Broken && random.chance(100),
+            is_head: random.chance(100),
             is_old,
             host: if !calm && random.chance(60) { "elsewhere.invalid" } else { "db.do" },
             action: actions[random.index(actions.len())],

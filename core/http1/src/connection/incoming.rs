@@ -123,7 +123,7 @@ impl Connection {
         fields: &'f mut [FieldSlot],
     ) -> Result<Step<'f, 'i>, PeerError> {
         if input.is_empty() && self.scan.is_fresh() {
-            return Ok(self.await_head(now, false));
+            return Ok(self.await_head(now, &[]));
         }
         let slot_count = fields.len();
         let (text, end) = if self.scan.is_fresh() {
@@ -131,7 +131,7 @@ impl Connection {
         } else {
             match self.find_head_end(input)? {
                 Some(end) => (input.get(..end).unwrap_or_default(), Some(end)),
-                None => return Ok(self.await_head(now, true)),
+                None => return Ok(self.await_head(now, input)),
             }
         };
         match parse::head(text, &self.config, fields) {
@@ -140,7 +140,7 @@ impl Connection {
                 self.begin_request(now, &facts, input.len() > used);
                 Ok(Step { used, need: 0, event: Some(Event::Request(head)) })
             }
-            Parsed::Refused(error) => Err(self.fail(error)),
+            Parsed::Refused(error) => Err(self.fail_head(input, error)),
             Parsed::Unclear => self.explain_head(now, input, end, slot_count),
         }
     }
@@ -158,28 +158,37 @@ impl Connection {
             Some(end) => end,
             None => match self.find_head_end(input)? {
                 Some(end) => end,
-                None => return Ok(self.await_head(now, true)),
+                None => return Ok(self.await_head(now, input)),
             },
         };
         let lines = input.get(self.scan.fields()..end.wrapping_sub(2)).unwrap_or_default();
-        Err(self.fail(parse::diagnose(lines, &self.config, slot_count)))
+        Err(self.fail_head(input, parse::diagnose(lines, &self.config, slot_count)))
     }
 
     fn find_head_end(&mut self, input: &[u8]) -> Result<Option<usize>, PeerError> {
         match self.scan.head(input, &self.config) {
             Ok(end) => Ok(end),
-            Err(error) => Err(self.fail(error)),
+            Err(error) => Err(self.fail_head(input, error)),
         }
     }
 
+    /// A head that is refused may be one of a HEAD request, whose answer has no body.
+    #[cold]
+    fn fail_head(&mut self, input: &[u8], error: PeerError) -> PeerError {
+        let error = self.fail(error);
+        self.is_head = asks_for_head(input);
+        error
+    }
+
     /// The head is not complete: waits for more, or ends with the stream.
-    fn await_head<'f, 'i>(&mut self, now: Instant, begun: bool) -> Step<'f, 'i> {
+    fn await_head<'f, 'i>(&mut self, now: Instant, begun: &[u8]) -> Step<'f, 'i> {
         if self.eof {
             self.apply(Cause::Vanish);
             self.deadline = None;
             return Step { used: 0, need: 0, event: None };
         }
-        if begun && self.state.read == Read::Idle {
+        self.is_head = asks_for_head(begun);
+        if !begun.is_empty() && self.state.read == Read::Idle {
             self.apply(Cause::HeadByte);
             self.deadline = after(now, self.config.header_timeout_ms);
         }
@@ -356,6 +365,15 @@ impl Connection {
         }
         Step { used: input.len(), need: usize::from(!self.is_closed()), event: None }
     }
+}
+
+/// Whether a head that begins so, perhaps behind empty lines, is one of a HEAD request.
+fn asks_for_head(input: &[u8]) -> bool {
+    let mut head = input;
+    while let Some(rest) = head.strip_prefix(b"\r\n") {
+        head = rest;
+    }
+    head.starts_with(b"HEAD ")
 }
 
 /// At most `len` bytes from the start of `input`.

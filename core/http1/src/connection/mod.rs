@@ -295,7 +295,7 @@ impl Connection {
     /// Ends the connection because of the peer, with an answer where one is possible.
     #[cold]
     fn fail(&mut self, error: PeerError) -> PeerError {
-        if matches!(self.state.read, Read::Idle | Read::Head) {
+        if self.state.read == Read::Idle {
             // What is known of the method is about an earlier request.
             self.is_head = false;
         }

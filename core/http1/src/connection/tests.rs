@@ -518,3 +518,44 @@ fn the_search_for_a_head_begins_anew_behind_trailers() {
     let result = connection.handle_bytes(at(0), b"GET / HTTP/1.1\nHost: a.do\r\n\r\n", &mut slots);
     assert_eq!(result.expect_err("a bare line feed"), PeerError::LineEnd);
 }
+
+/// RFC 9110 section 9.3.2: no body follows, or the client would take it for the next answer.
+#[test]
+fn a_refused_head_request_has_no_body() {
+    let mut slots = [const { crate::FieldSlot::uninit() }; 96];
+    let mut out = [0; Connection::REFUSAL_LEN_MAX];
+    let mut refused = |connection: &mut Connection, input: &[u8], cut: usize| {
+        // An error at the cut is the one that comes again.
+        let _first = connection.handle_bytes(at(0), &input[..cut], &mut slots).is_err();
+        connection.handle_bytes(at(0), input, &mut slots).expect_err("a bad head");
+        let len = connection.write_refusal(DATE, &mut out).expect("it is owed");
+        !out[..len].ends_with(b"\r\n\r\n")
+    };
+    let fields =
+        ["Host : a.do\r\n\r\n", "A: b\r\n\r\n", "Host: a.do\n\r\n", "Host: a.do\r\nB: \0\r\n\r\n"];
+    for field in fields {
+        for (line, has_body) in [
+            ("HEAD / HTTP/1.1\r\n", false),
+            ("\r\nHEAD / HTTP/1.1\r\n", false),
+            ("HEADS / HTTP/1.1\r\n", true),
+            ("GET / HTTP/1.1\r\n", true),
+        ] {
+            let input = [line, field].concat();
+            for cut in 0..input.len() {
+                let mut fresh = connection();
+                let found = refused(&mut fresh, input.as_bytes(), cut);
+                assert_eq!(found, has_body, "{input:?} cut at {cut}");
+            }
+            // What came before says nothing about it.
+            let mut used = request(b"HEAD / HTTP/1.1\r\nHost: a.do\r\n\r\n");
+            answer(&mut used, 200, Some(0), &[], &[]);
+            assert_eq!(used.handle_written(at(0)), After::Open);
+            assert_eq!(refused(&mut used, input.as_bytes(), 0), has_body, "{input:?}");
+        }
+    }
+    let mut begun = connection();
+    offer(&mut begun, b"HEAD / HT", |_| ());
+    assert_eq!(begun.handle_timeout(at(10_000)), Err(PeerError::HeadTimeout));
+    let len = begun.write_refusal(DATE, &mut out).expect("it is owed");
+    assert!(out[..len].ends_with(b"\r\n\r\n"));
+}
