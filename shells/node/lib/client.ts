@@ -6,7 +6,7 @@ import { channels } from './diagnostics';
 import { DispatcherBase } from './dispatcher';
 import { InvalidArgumentError, SocketError, type SocketInfo } from './errors';
 import { Exchange } from './exchange';
-import { KIND_CALLER, KIND_SOCKET, KIND_SYSTEM, errorOf, infoOf } from './failure';
+import { KIND_CALLER, KIND_DESTROYED, KIND_SOCKET, KIND_SYSTEM, errorOf, infoOf } from './failure';
 import * as link from './link';
 import * as options from './options';
 import { Request } from './request';
@@ -58,6 +58,7 @@ export class Client extends DispatcherBase implements link.ClientEnd {
   private said: unknown = null;
   /** The socket that the caller's connector has made. */
   private made: any = null;
+  private destroyedBy: Error | null = null;
   private onEmpty: (() => void) | null = null;
   private onGone: (() => void) | null = null;
 
@@ -165,7 +166,7 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     }
     this._needDrain = Drain.Scheduled;
     queueMicrotask(() => {
-      if (this._needDrain === Drain.Scheduled) {
+      if (this._needDrain === Drain.Scheduled && !this._closed && !this._destroyed) {
         this._needDrain = Drain.Idle;
         this._onFree?.(this);
         this.emit('drain', this._url, [this]);
@@ -219,7 +220,7 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     this._isConnected = false;
     this._isH2 = false;
     this._socketInfo = null;
-    const error = this._errorOf(failure);
+    const error = failure.kind === KIND_DESTROYED && this.destroyedBy !== null ? this.destroyedBy : this._errorOf(failure);
     this.made = null;
     this.emit('disconnect', this._url, [this], error);
   }
@@ -320,6 +321,7 @@ export class Client extends DispatcherBase implements link.ClientEnd {
   }
 
   override _destroy(error: Error): Promise<unknown> {
+    this.destroyedBy = error;
     const all = [...link.requestsWhere((request) => (request as Exchange)._client === this)] as Exchange[];
     all.sort((a, b) => a._number - b._number);
     for (const exchange of all) {

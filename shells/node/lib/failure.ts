@@ -37,6 +37,7 @@ const MAKERS: ((failure: Failure) => Error)[] = [
 export const KIND_CONNECT = 0;
 export const KIND_SYSTEM = 1;
 export const KIND_SOCKET = 8;
+export const KIND_DESTROYED = 14;
 export const KIND_CALLER = 22;
 
 export function errorOf(failure: Failure): Error {

@@ -74,6 +74,6 @@ export abstract class OriginPool extends PoolBase {
         this._retire(target);
       }
     }
-    this._spread();
+    this._spread(this._url, targets.slice(1));
   }
 }

@@ -35,6 +35,7 @@ export abstract class PoolBase extends DispatcherBase {
   private readonly waiting: Waiting[] = [];
   private waitingStart = 0;
   private readonly retiring = new Map<Member, Promise<void>>();
+  private drainScheduled = false;
   private onQueueEmpty: (() => void) | null = null;
 
   /** @internal The URL that events name. */
@@ -134,9 +135,9 @@ export abstract class PoolBase extends DispatcherBase {
       member._onFree = () => this._memberFree(member);
     } else {
       member._poolNeedDrain = false;
-      member.on('drain', () => {
+      member.on('drain', (origin: URL, targets: Dispatcher[]) => {
         member._poolNeedDrain = false;
-        this._memberFree(member);
+        this._memberFree(member, origin, targets);
       });
     }
     if (this._queued > 0) {
@@ -145,7 +146,7 @@ export abstract class PoolBase extends DispatcherBase {
   }
 
   /** @internal What waits goes to `member` first. */
-  _memberFree(member: Member): void {
+  _memberFree(member: Member, origin = this._eventUrl, targets: Dispatcher[] = [member]): void {
     if (member.closed || member.destroyed) {
       return;
     }
@@ -157,11 +158,11 @@ export abstract class PoolBase extends DispatcherBase {
     if (!isBusy(member)) {
       this._free(member);
     }
-    this._spread();
+    this._spread(origin, targets);
   }
 
-  /** @internal What still waits goes to whoever takes it. */
-  _spread(): void {
+  /** @internal What still waits goes to whoever takes it; `targets` have made room. */
+  _spread(origin = this._eventUrl, targets: Dispatcher[] = []): void {
     while (this._queued > 0) {
       const member = this._pick();
       if (member === undefined) {
@@ -172,13 +173,25 @@ export abstract class PoolBase extends DispatcherBase {
       }
     }
     if (this._queued === 0) {
-      if (this._needDrain && this._hasRoom()) {
-        this._needDrain = false;
-        this.emit('drain', this._eventUrl, [this]);
-      }
+      this.settleDrain(origin, targets);
       this.onQueueEmpty?.();
       this.onQueueEmpty = null;
     }
+  }
+
+  /** Tells that more is welcome, when the callback that made room for it has returned. */
+  private settleDrain(origin: URL | string, targets: Dispatcher[]): void {
+    if (!this._needDrain || this.drainScheduled || !this._hasRoom()) {
+      return;
+    }
+    this.drainScheduled = true;
+    queueMicrotask(() => {
+      this.drainScheduled = false;
+      if (this._needDrain && !this._closed && !this._destroyed && this._queued === 0 && this._hasRoom()) {
+        this._needDrain = false;
+        this.emit('drain', origin, [this, ...targets]);
+      }
+    });
   }
 
   /** @internal `member` takes no more requests and goes when it has finished its own. */

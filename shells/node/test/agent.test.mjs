@@ -2,7 +2,7 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { OK, answering, forebay, httpServer, rawServer, recorder, run, until, using } from './support.mjs';
+import { OK, answering, forebay, httpServer, rawServer, recorder, run, undici, until, using } from './support.mjs';
 
 const { Agent, Client, Pool, errors } = forebay;
 
@@ -252,6 +252,39 @@ test('dispatch tells whether more is welcome, and drain when it is again', async
   assert.equal(single.stats.queued, 1);
   await Promise.all(handlers.map((each) => each.done));
   await until(() => poolDrained > 0, 'drain of the pool');
+});
+
+test('drain comes behind the end of the request that made room, names who did, and comes no more after close', async (t) => {
+  const server = await httpServer(t, (_, response) => response.end());
+  for (const make of [(from) => new from.Client(server.origin), (from) => new from.Pool(server.origin, { connections: 1 }),
+    (from) => new from.Agent({ connections: 1 }), (from) => new from.BalancedPool(server.origin, { connections: 1 })]) {
+    const of = async (from) => {
+      const log = [];
+      const dispatcher = using(t, make(from));
+      dispatcher.on('drain', (origin, targets) => log.push(`drain ${targets.map((target) => target.constructor.name)}`));
+      for (let i = 0; i < 2; i++) {
+        await run(dispatcher, { origin: server.origin }, { onResponseEnd: () => log.push('end') });
+        await until(() => log.length === 2 * i + 2, 'drain');
+      }
+      const last = run(dispatcher, { origin: server.origin }, { onResponseEnd: () => log.push('end') });
+      await dispatcher.close();
+      await last;
+      return log;
+    };
+    assert.deepEqual(await of(forebay), await of(undici));
+  }
+});
+
+test('disconnect tells the error that destroy was given', async (t) => {
+  const server = await answering(t, OK);
+  const reason = new Error('enough');
+  for (const [given, is] of [[reason, (error) => error === reason], [undefined, (error) => error instanceof errors.ClientDestroyedError]]) {
+    const agent = new Agent();
+    await run(agent, { origin: server.origin });
+    const gone = new Promise((resolve) => agent.once('disconnect', (origin, targets, error) => resolve(error)));
+    await agent.destroy(given);
+    assert.ok(is(await gone));
+  }
 });
 
 test('stats of client, pool and agent', async (t) => {
