@@ -129,7 +129,9 @@ export class Client extends DispatcherBase implements link.ClientEnd {
   override _dispatch(given: any, handler: any): boolean {
     const request = new Request(this._url.origin, given, handler);
     this._size++;
-    new Exchange(this, request)._send();
+    const exchange = new Exchange(this, request);
+    request._handler._onQueued?.(exchange);
+    exchange._send();
     if (this._needDrain !== Drain.Needed && this._busy) {
       this._needDrain = Drain.Needed;
     }

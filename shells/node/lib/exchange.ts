@@ -129,6 +129,9 @@ export class Exchange implements link.RequestEnd, UploadTarget {
 
   /** Hands the request to the engine. */
   _send(): void {
+    if (!this.isLive) {
+      return;
+    }
     const { request, _client: client } = this;
     const body = request._body;
     const { length, mismatch } = request._framing();

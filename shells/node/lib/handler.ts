@@ -19,8 +19,18 @@ interface LegacyHandler {
 
 /** The new dialect, as it is called here. */
 export interface Handler extends DispatchHandler {
+  /** @internal Of our own: how to give the request up before it has started. */
+  _onQueued?(request: Queued): void;
   onRequestStart(controller: any, context: any): void;
   onResponseError(controller: any, error: Error): void;
+}
+
+/** A request that may wait for a connection. */
+export interface Queued {
+  /** Ends it: a connection that comes is not used for it. */
+  _abort(reason: unknown): void;
+  /** The same, not before its dispatch has returned. */
+  _failLater(reason: unknown): void;
 }
 
 export function isLegacy(handler: any): boolean {

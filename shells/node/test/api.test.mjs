@@ -107,6 +107,43 @@ test('request: an AbortSignal before, during, and after', async (t) => {
   await assert.rejects(listening, errors.RequestAbortedError);
 });
 
+test('what was given up before it had a connection is never sent', async (t) => {
+  const seen = [];
+  let release;
+  const server = await httpServer(t, (request, response) => {
+    seen.push(request.url);
+    request.url === '/first' ? (release = () => response.end()) : response.end();
+  });
+  const reason = new Error('mine');
+  const given = AbortSignal.abort(reason);
+  const ways = {
+    request: (of, signal) => of.request({ path: '/request', method: 'GET', signal }),
+    stream: (of, signal) => of.stream({ path: '/stream', method: 'GET', signal }, () => new Writable()),
+    pipeline: (of, signal) => new Promise((_, reject) => of.pipeline({ path: '/pipeline', method: 'GET', signal }, () => {}).on('error', reject).end()),
+    connect: (of, signal) => of.connect({ path: 'connect:1', signal }),
+    upgrade: (of, signal) => of.upgrade({ path: '/upgrade', signal }),
+  };
+  for (const [name, make] of Object.entries(ways)) {
+    const client = using(t, new Client(server.origin));
+    const is = (error) => error === reason || error.name === 'AbortError';
+    await assert.rejects(make(client, given), is, name);
+    release = undefined;
+    const first = client.request({ path: '/first', method: 'GET' });
+    await until(() => release, 'the first request');
+    // The connection is taken: this one waits.
+    const controller = new AbortController();
+    const waiting = make(client, controller.signal);
+    waiting.catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    controller.abort(reason);
+    await assert.rejects(waiting, is, name);
+    release();
+    await (await first).body.dump();
+    await (await client.request({ path: '/last', method: 'GET' })).body.dump();
+  }
+  assert.deepEqual(seen, Object.keys(ways).flatMap(() => ['/first', '/last']));
+});
+
 test('request: a body nobody reads stops the server; dump and destroy free the connection', async (t) => {
   const server = await httpServer(t, (_, response) => response.end(Buffer.alloc(1_000_000)));
   const client = using(t, new Client(server.origin));

@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { InvalidArgumentError, SocketError } from '../errors';
+import type { Queued } from '../handler';
 import { rawStrings } from '../headers';
 import { Abortable, attempt, checkSignal, promised } from './signal';
 
@@ -18,6 +19,11 @@ export class SocketHandler extends AsyncResource {
     checkSignal(options.signal);
     super(`FOREBAY_${kind}`);
     this.abortable = new Abortable(options.signal);
+  }
+
+  /** @internal */
+  _onQueued(request: Queued): void {
+    this.abortable.queue(request);
   }
 
   onRequestStart(controller: any, context: any): void {

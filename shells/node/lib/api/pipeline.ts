@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { Duplex, PassThrough, Readable } from 'node:stream';
 import { destroyStream } from '../body';
 import { InvalidArgumentError, InvalidReturnValueError, RequestAbortedError } from '../errors';
+import type { Queued } from '../handler';
 import { rawStrings } from '../headers';
 import { Abortable, checkSignal } from './signal';
 
@@ -79,6 +80,11 @@ class PipelineHandler extends AsyncResource {
     destroyStream(this.response, error);
     this.abortable.release();
     done(error);
+  }
+
+  /** @internal */
+  _onQueued(request: Queued): void {
+    this.abortable.queue(request);
   }
 
   onRequestStart(controller: any, context: any): void {

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { destroyStream, isStream } from '../body';
 import { InvalidArgumentError } from '../errors';
+import type { Queued } from '../handler';
 import { rawStrings } from '../headers';
 import { BodyReadable } from './readable';
 import { attempt, checkSignal, listen, promised, reasonOf } from './signal';
@@ -12,6 +13,7 @@ export class RequestHandler extends AsyncResource {
   private body: any;
   private response: BodyReadable | null = null;
   private controller: any = null;
+  private queued: Queued | null = null;
   private context: any = null;
   private readonly trailers: Record<string, any> = {};
   private unlisten: (() => void) | null = null;
@@ -35,6 +37,16 @@ export class RequestHandler extends AsyncResource {
       destroyStream(response.on('error', ignore), reason);
     } else {
       this.controller?.abort(reason);
+      this.queued?._abort(reason);
+    }
+  }
+
+  /** @internal */
+  _onQueued(request: Queued): void {
+    if (this.reason !== null) {
+      request._failLater(this.reason);
+    } else {
+      this.queued = request;
     }
   }
 
@@ -44,6 +56,7 @@ export class RequestHandler extends AsyncResource {
       return;
     }
     this.controller = controller;
+    this.queued = null;
     this.context = context;
   }
 

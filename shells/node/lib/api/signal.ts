@@ -1,6 +1,7 @@
 // Aborting by an AbortSignal or an EventEmitter, and what the methods of the promise API have in common.
 
 import { InvalidArgumentError, RequestAbortedError } from '../errors';
+import type { Queued } from '../handler';
 
 export function checkSignal(signal: any): void {
   if (signal && typeof signal.on !== 'function' && typeof signal.addEventListener !== 'function') {
@@ -41,6 +42,15 @@ export class Abortable {
       this.abort?.(this.reason);
       this.release();
     });
+  }
+
+  /** The request is on its way to a connection. */
+  queue(request: Queued): void {
+    if (this.reason !== null) {
+      request._failLater(this.reason);
+    } else {
+      this.abort = (reason) => request._abort(reason);
+    }
   }
 
   /** The request has started; returns whether it may go on. */

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { destroyStream, isStream } from '../body';
 import { InvalidReturnValueError } from '../errors';
+import type { Queued } from '../handler';
 import { rawStrings } from '../headers';
 import { checkRequest } from './request';
 import { Abortable, attempt, promised } from './signal';
@@ -49,6 +50,11 @@ class StreamHandler extends AsyncResource {
       this.body.on('error', (error: Error) => this.onResponseError(this.controller, error));
     }
     this.abortable = new Abortable(options.signal);
+  }
+
+  /** @internal */
+  _onQueued(request: Queued): void {
+    this.abortable.queue(request);
   }
 
   onRequestStart(controller: any, context: any): void {
