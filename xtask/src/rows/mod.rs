@@ -2,6 +2,7 @@
 
 mod audit;
 mod bare;
+mod benches;
 mod cross;
 mod fuzzing;
 mod interop;
@@ -140,7 +141,8 @@ const CROSS: [Row; 8] = [
     row("i686", "core tests on a 32-bit machine", Lane::Side, cross::i686),
 ];
 
-const LONG: [Row; 6] = [
+const LONG: [Row; 7] = [
+    row("benches", "benches lint, no count of instructions has grown", Lane::Side, benches::row),
     row(
         "unprivileged",
         "the reactor's suites as an ordinary user",
