@@ -5,7 +5,8 @@ use super::{Done, Stop};
 use crate::process::Log;
 use crate::session::Session;
 
-/// They lint, their own tests pass, and no operation takes more instructions than `benches/counts/baseline.txt` says.
+/// They lint, their own tests pass, and no operation takes more instructions than
+/// `benches/counts/baseline.txt` says.
 pub(super) fn row(session: &Session, log: &Log) -> Result<Done, Stop> {
     session.need_packages("valgrind", "valgrind", log)?;
     let folder = session.root.join("benches");
