@@ -160,6 +160,7 @@ impl Caller<'_> {
         let slot = u32::from(action >> 4) % *self.next.borrow();
         let id = RequestId { slot, generation: slot + 7 };
         match action & 7 {
+            0 => self.player.tell(Command::Go { id }),
             1 => self.player.tell(Command::Pause { id }),
             2 => self.player.tell(Command::Resume { id }),
             3 => self.grant(id, 2),
@@ -189,6 +190,7 @@ impl Caller<'_> {
         drop(told);
         for id in &open {
             self.grant(*id, 1 << 16);
+            self.player.tell(Command::Go { id: *id });
             self.player.tell(Command::Resume { id: *id });
             self.player.tell(Command::BodyEnd { id: *id });
         }
@@ -218,7 +220,7 @@ impl EventSink for Sink {
     fn emit(&mut self, event: Event<'_>) {
         let told = format!("{event:?}");
         let (id, len, next): (_, _, fn(Stage) -> Option<Stage>) = match event {
-            Event::Start { id } => (id, 0, |stage| {
+            Event::Start { id } | Event::Offer { id } => (id, 0, |stage| {
                 matches!(stage, Stage::Queued | Stage::Started).then_some(Stage::Started)
             }),
             Event::Informational { id, .. } => {

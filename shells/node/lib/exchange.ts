@@ -219,6 +219,14 @@ export class Exchange implements link.RequestEnd, UploadTarget {
     }
   }
 
+  /** It had to wait, and nothing was sent yet. */
+  _onOffer(): void {
+    this._onStart();
+    if (this.isLive) {
+      link.go(this._slot, this._generation);
+    }
+  }
+
   private publishHead(): void {
     const { request, _client: client } = this;
     const connection = request.upgrade ? `upgrade\r\nupgrade: ${request.upgrade}`

@@ -9,6 +9,8 @@ import { load, type Environment } from './native';
 export interface RequestEnd {
   readonly _generation: number;
   _onStart(): void;
+  /** The same, before anything is sent: {@link go} is awaited. */
+  _onOffer(): void;
   _onInformational(status: number, reason: string, fields: string): void;
   _onHead(status: number, reason: string, fields: string): void;
   _onData(chunk: Buffer): void;
@@ -440,6 +442,10 @@ export function resume(slot: number, generation: number): void {
   requestCommand(7, slot, generation);
 }
 
+export function go(slot: number, generation: number): void {
+  requestCommand(14, slot, generation);
+}
+
 export function abort(slot: number, generation: number): void {
   requestCommand(8, slot, generation);
 }
@@ -491,7 +497,7 @@ function read(length: number): void {
   while (i < end) {
     const first = slabWords[i]!;
     const kind = first & 0xff;
-    const request = kind < 12 ? current(slabWords[i + 1]!, slabWords[i + 2]!) : undefined;
+    const request = kind < 12 || kind === 18 ? current(slabWords[i + 1]!, slabWords[i + 2]!) : undefined;
     try {
       i = record(kind, first, i, request);
     } catch (error) {
@@ -516,7 +522,7 @@ function rethrow(error: unknown): void {
 /** Where the record behind the one at `i` starts. */
 function next(kind: number, i: number): number {
   switch (kind) {
-    case 1: case 9: case 15:
+    case 1: case 9: case 15: case 18:
       return i + 3;
     case 2: case 3: case 10:
       return i + 5 + ((slabWords[i + 3]! + slabWords[i + 4]! + 3) >> 2);
@@ -534,7 +540,7 @@ function next(kind: number, i: number): number {
 /** Acts on the record at `i`; returns where the next one starts. */
 function record(kind: number, first: number, i: number, request: RequestEnd | undefined): number {
   const after = next(kind, i);
-  if (kind >= 12) {
+  if (kind >= 12 && kind !== 18) {
     clientRecord(kind, i);
     return after;
   }
@@ -547,6 +553,9 @@ function record(kind: number, first: number, i: number, request: RequestEnd | un
   switch (kind) {
     case 1:
       request._onStart();
+      break;
+    case 18:
+      request._onOffer();
       break;
     case 2: case 3: case 10:
       headRecord(kind, first >>> 16, i, request);

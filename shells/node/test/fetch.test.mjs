@@ -7,7 +7,7 @@ import { execFile } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { here, httpServer, root } from './support.mjs';
+import { forebay, here, httpServer, root, using } from './support.mjs';
 import { VERSIONS, node } from './nodes.mjs';
 
 const execute = promisify(execFile);
@@ -91,6 +91,21 @@ for (const version of ['here', ...VERSIONS]) {
     }
   });
 }
+
+test('a fetch that is aborted while it connects is never sent', async (t) => {
+  const seen = [];
+  const server = await httpServer(t, (request, response) => {
+    seen.push(request.url);
+    response.end();
+  });
+  const lookup = (host, options, callback) => setTimeout(callback, 60, null, [{ address: '127.0.0.1', family: 4 }]);
+  const dispatcher = using(t, new forebay.Agent({ connect: { lookup }, connections: 1 }));
+  const origin = `http://made.up.example:${server.port}`;
+  const late = fetch(`${origin}/late`, { dispatcher, method: 'POST', body: 'x', signal: AbortSignal.timeout(20) });
+  await assert.rejects(late, { name: 'TimeoutError' });
+  assert.equal((await fetch(`${origin}/next`, { dispatcher })).status, 200);
+  assert.deepEqual(seen, ['/next']);
+});
 
 test('dispatch and request in Node.js 18', async (t) => {
   const server = await httpServer(t, serve);

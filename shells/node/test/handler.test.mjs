@@ -4,9 +4,9 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Readable } from 'node:stream';
-import { OK, answering, forebay, httpServer, legacyRecorder, rawServer, recorder, run, until, using, within } from './support.mjs';
+import { OK, answering, forebay, h2cServer, httpServer, legacyRecorder, rawServer, recorder, run, until, using, within } from './support.mjs';
 
-const { Agent, Client, errors } = forebay;
+const { Agent, Client, H2CClient, errors } = forebay;
 const GET = { path: '/', method: 'GET' };
 const TERMINAL = ['onResponseEnd', 'onResponseError', 'onRequestUpgrade'];
 const terminals = (handler) => handler.names().filter((name) => TERMINAL.includes(name));
@@ -134,6 +134,34 @@ test('abort from outside, at every moment of a response', async (t) => {
     }
   }
   await settle();
+});
+
+test('who had to wait for a connection and gives up in onRequestStart sends nothing', async (t) => {
+  const seen = [];
+  let answer;
+  const other = await httpServer(t, (_, response) => response.end());
+  for (const [make, Dispatcher, options] of [[httpServer, Client, {}], [h2cServer, H2CClient, { maxConcurrentStreams: 1, pipelining: 1 }]]) {
+    const server = await make(t, (request, response) => {
+      seen.push(request.url);
+      answer = () => response.end();
+      request.url === '/slow' || answer();
+    });
+    const client = using(t, new Dispatcher(server.origin, options));
+    const reason = new Error('too late');
+    const giving = (path) => run(client, { path, method: 'POST', body: 'x' }, { onRequestStart: (controller) => controller.abort(reason) });
+    assert.equal((await giving('/connecting')).error, reason);
+    const slow = run(client, { path: '/slow' });
+    await until(() => seen.includes('/slow'), 'the slow one');
+    const waiting = giving('/waiting');
+    const next = run(client, { path: '/next' });
+    // An answer to what was asked later: the engine has seen those two, and has nothing to send them on.
+    await run(using(t, new Client(other.origin)), {});
+    answer();
+    assert.equal((await waiting).error, reason);
+    assert.equal((await slow).status, 200);
+    assert.equal((await next).status, 200);
+    assert.deepEqual(seen.splice(0), ['/slow', '/next']);
+  }
 });
 
 test('abort after the end changes flags only', async (t) => {

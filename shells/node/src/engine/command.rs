@@ -47,6 +47,11 @@ pub enum Command {
     },
     /// A request goes to the end of the client's queue.
     Dispatch(Box<Request>),
+    /// A request that was offered is still wanted.
+    Go {
+        /// Which.
+        id: RequestId,
+    },
     /// The next bytes of a body that was announced as [`Body::Stream`], or to an upgraded stream.
     BodyChunk {
         /// Whose.

@@ -14,6 +14,12 @@ pub enum Event<'a> {
         /// Which.
         id: RequestId,
     },
+    /// The same for a request that had to wait, and may not be wanted any more: nothing is written
+    /// before [`Command::Go`](super::Command::Go). No [`Event::Start`] follows.
+    Offer {
+        /// Which.
+        id: RequestId,
+    },
     /// A 1xx response, neither 100 nor 101.
     Informational {
         /// Whose.

@@ -53,10 +53,20 @@ pub(super) struct Slot {
     /// What is to be sent and was not taken yet.
     pub(super) upload: VecDeque<Bytes>,
     pub(super) upload_ended: bool,
+    pub(super) offer: Offer,
     /// How often a server refused to begin with it.
     pub(super) refused: u8,
     /// Of its own task, once it has one: it needs its client no more.
     pub(super) waker: Option<Waker>,
+}
+
+/// Whether a request that had to wait is still wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Offer {
+    #[default]
+    Untold,
+    Told,
+    Accepted,
 }
 
 /// The sink is flushed at least so often while there is much to do.
@@ -200,6 +210,7 @@ impl Shared {
                 self.with_client(client, |client| client.depth.set(depth));
             }
             Command::Dispatch(request) => self.dispatch(request),
+            Command::Go { id } => self.change(id, |slot| slot.offer = Offer::Accepted),
             Command::BodyChunk { id, chunk } => self.change(id, |slot| {
                 if !slot.upload_ended && !chunk.is_empty() {
                     slot.upload.push_back(chunk);

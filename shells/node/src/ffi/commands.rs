@@ -7,7 +7,7 @@
 //!    method, path, host and upgrade, length of head, body kind, body low, body high, length of
 //!    server name (2^32 - 1: none); head, server name, body
 //!  2 chunk: slot, generation, length, bytes     3 chunk: slot, generation, index of body
-//!  4 body end, 6 pause, 7 resume, 8 abort: slot, generation
+//!  4 body end, 6 pause, 7 resume, 8 abort, 14 go: slot, generation
 //!  5 credit: slot, generation, bytes
 //!  9 open: client, number of options           10 pipelining: client, depth
 //! 11 close, 12 destroy: client
@@ -78,6 +78,7 @@ fn command(reader: &mut Reader<'_>, options: &[Option<Arc<ClientOptions>>]) -> O
         6 => Command::Pause { id: reader.id()? },
         7 => Command::Resume { id: reader.id()? },
         8 => Command::Abort { id: reader.id()? },
+        14 => Command::Go { id: reader.id()? },
         9 => {
             let client = ClientId(reader.word()?);
             let options = options.get(reader.word()? as usize)?.clone()?;

@@ -70,6 +70,8 @@ struct Sink {
     full: Arc<AtomicBool>,
     /// The next hints are answered with a panic.
     armed: Arc<AtomicBool>,
+    /// Who wants all that is offered.
+    offered: Sender<RequestId>,
 }
 
 impl EventSink for Sink {
@@ -81,6 +83,10 @@ impl EventSink for Sink {
         }
         self.batch.push(match event {
             Event::Start { id } => Told::Start(id),
+            Event::Offer { id } => {
+                let _ = self.offered.send(id);
+                Told::Start(id)
+            }
             Event::Informational { id, head } => Told::Informational(id, answer(&head)),
             Event::Head { id, head } => Told::Head(id, answer(&head)),
             Event::Data { id, data } => Told::Data(id, data.as_slice().to_vec()),
@@ -124,7 +130,7 @@ impl EventSink for Sink {
 
 /// An engine, and what it has told.
 pub(crate) struct Harness {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     /// For what is told on the test's own thread, and how often that was.
     here: RefCell<Sink>,
     direct: Cell<u32>,
@@ -140,12 +146,20 @@ impl Harness {
         let (sender, receiver) = channel();
         let full = Arc::new(AtomicBool::new(false));
         let armed = Arc::new(AtomicBool::new(false));
+        let (offered, offers) = channel();
         let sink = |sender| {
             let (full, armed) = (Arc::clone(&full), Arc::clone(&armed));
-            Sink { sender, batch: Vec::new(), full, armed }
+            Sink { sender, batch: Vec::new(), full, armed, offered: offered.clone() }
         };
         let here = RefCell::new(sink(sender.clone()));
-        let engine = Engine::start(Box::new(sink(sender))).expect("a thread");
+        let engine = Arc::new(Engine::start(Box::new(sink(sender))).expect("a thread"));
+        let weak = Arc::downgrade(&engine);
+        std::thread::spawn(move || {
+            for id in offers {
+                let Some(engine) = weak.upgrade() else { return };
+                engine.submit(vec![Command::Go { id }]);
+            }
+        });
         let (waiting, direct) = (VecDeque::new(), Cell::new(0));
         Self { engine, here, direct, receiver, waiting, full, armed, next: 0 }
     }

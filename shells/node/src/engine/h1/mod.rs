@@ -119,6 +119,7 @@ impl H1 {
             Ok(false) => self.step(cx, now),
             Err(ending) => Err(ending),
         };
+        self.client.wait();
         self.shared.flush_at(now);
         match done.and_then(|()| self.lend(cx)) {
             Ok(()) => Poll::Pending,
@@ -143,7 +144,7 @@ impl H1 {
             self.send(now)?;
             self.write(cx);
             match self.read(cx, now)? {
-                Progress::Some => {}
+                Progress::Some => self.client.wait(),
                 Progress::None => break,
             }
         }
@@ -190,9 +191,8 @@ impl H1 {
         {
             self.shared.fail(front.id, failure.clone());
         }
-        let mut queue = self.client.queue.borrow_mut();
         for request in running.into_iter().rev() {
-            queue.push_front(request);
+            self.client.put_back(&self.shared, request);
         }
     }
 

@@ -41,16 +41,20 @@ impl H1 {
                 }
                 Some(_) | None => return Ok(()),
             }
-            let request = client.queue.borrow_mut().pop_front();
-            if let Some(request) = request {
-                self.begin(now, request)?;
+            if !client.is_wanted(&self.shared, self.client.depth.get().max(1) as usize) {
+                return Ok(());
+            }
+            if let Some((request, told)) = client.take(&self.shared) {
+                self.begin(now, request, told)?;
             }
         }
     }
 
-    fn begin(&mut self, now: Instant, request: Box<Request>) -> Result<(), Ending> {
+    fn begin(&mut self, now: Instant, request: Box<Request>, told: bool) -> Result<(), Ending> {
         let id = request.id;
-        self.shared.emit(Event::Start { id });
+        if !told {
+            self.shared.emit(Event::Start { id });
+        }
         if let Some(value) = request.type_of_service {
             self.stream.mark(value);
         }

@@ -128,7 +128,7 @@ impl Exchange {
             replayable && slot.refused <= REFUSALS_MAX
         });
         match again {
-            Some(true) => self.client.queue.borrow_mut().push_front(self.request),
+            Some(true) => self.client.put_back(&self.shared, self.request),
             Some(false) => self.shared.fail(self.request.id, failure),
             None => {}
         }

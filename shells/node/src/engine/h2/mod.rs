@@ -111,6 +111,7 @@ impl H2 {
     /// Does all that can be done now; in the end tells why the connection is over.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
         let ending = self.step(cx);
+        self.client.wait();
         self.shared.flush_at(self.shared.now());
         match ending {
             Some(failure) => Poll::Ready(failure),
@@ -184,22 +185,27 @@ impl H2 {
                 }
                 Poll::Ready(Ok(())) => {}
             }
-            let request = self.client.queue.borrow_mut().pop_front();
-            if let Some(request) = request {
-                self.begin(request);
+            let free = room - self.running.count.get();
+            if !self.client.is_wanted(&self.shared, free as usize) {
+                return None;
+            }
+            if let Some((request, told)) = self.client.take(&self.shared) {
+                self.begin(request, told);
             }
         }
         None
     }
 
-    fn begin(&mut self, request: Box<Request>) {
+    fn begin(&mut self, request: Box<Request>, told: bool) {
         let id = request.id;
         let extended = self.sender.is_extended_connect_protocol_enabled();
         let head = match head::request(&request, &self.client.options, extended) {
             Ok(head) => head,
             Err(failure) => return self.shared.fail(id, *failure),
         };
-        self.shared.emit(Event::Start { id });
+        if !told {
+            self.shared.emit(Event::Start { id });
+        }
         let raw = request.flags.connect || !request.head.upgrade().is_empty();
         let ends = !raw && matches!(request.body, Body::None | Body::Empty);
         match self.sender.send_request(head, ends) {
