@@ -2,9 +2,15 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { OK, answering, forebay, httpServer, rawServer, run, undici, until, using } from './support.mjs';
+import { Worker } from 'node:worker_threads';
+import { OK, answering, forebay, httpServer, rawServer, root, run, undici, until, using } from './support.mjs';
 
 const { Agent, Client, errors } = forebay;
 
@@ -75,6 +81,75 @@ test('no such name', async (t) => {
   assert.equal(error.message, `getaddrinfo ${error.code} does-not-exist.invalid`);
 });
 
+test('a name server that does not answer: try again', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'forebay-names-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'resolv.conf');
+  writeFileSync(file, 'nameserver 127.0.0.1\noptions attempts:1 timeout:1\n');
+  // The file takes the place of the system's for one process and its children.
+  const inside = (...command) => spawnSync('unshare', [
+    process.getuid() === 0 ? '-m' : '-rm', 'sh', '-c', 'mount --bind "$0" /etc/resolv.conf && exec "$@"', file, ...command,
+  ], { encoding: 'utf8' });
+  const allowed = inside('true');
+  if (allowed.status !== 0) {
+    t.skip(`no mount namespace on this machine: ${allowed.error?.message ?? allowed.stderr.trim()}`);
+    return;
+  }
+  const child = inside(process.execPath, '-e', `
+    require(process.argv[1]).request('http://name.test').catch((error) => {
+      console.log(JSON.stringify({ ...error, name: error.name, message: error.message }));
+    });
+  `, root);
+  assert.equal(child.status, 0, child.stderr);
+  assert.deepEqual(JSON.parse(child.stdout), {
+    name: 'Error', code: 'EAI_AGAIN', errno: -3001, syscall: 'getaddrinfo', hostname: 'name.test',
+    message: 'getaddrinfo EAI_AGAIN name.test',
+  });
+});
+
+/** The port of a server on every address of this machine whose queue is full: the system answers nobody who knocks. */
+async function fullServer(t) {
+  const worker = new Worker(`
+    const { parentPort } = require('node:worker_threads');
+    const server = require('node:net').createServer().listen({ port: 0, host: '0.0.0.0', backlog: 1 }, () => {
+      parentPort.postMessage(server.address().port);
+      // Nobody is accepted any more.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    });
+  `, { eval: true });
+  const [port] = await once(worker, 'message');
+  const queued = [];
+  // As many as a backlog of one holds.
+  for (let count = 0; count < 2; count++) {
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.on('error', () => {});
+    queued.push(socket);
+  }
+  t.after(async () => {
+    queued.forEach((socket) => socket.destroy());
+    await worker.terminate();
+  });
+  return port;
+}
+
+test('nobody answers: ConnectTimeoutError, with the addresses as undici lists them', async (t) => {
+  const port = await fullServer(t);
+  const lookup = (_, options, callback) => callback(null, ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 })));
+  for (const [host, connect, attempted] of [
+    ['127.0.0.1', {}, `attempted address: 127.0.0.1:${port}`],
+    ['several.test', { lookup, autoSelectFamilyAttemptTimeout: 10 }, `attempted addresses: 127.0.0.1:${port}, 127.0.0.2:${port}`],
+  ]) {
+    const [ours, theirs] = await Promise.all([forebay, undici].map(async (from) => {
+      const { error } = await outcome(t, from, `http://${host}:${port}`, { connectTimeout: 100, connect });
+      assert.ok(error instanceof errors.ConnectTimeoutError, String(error));
+      return [error.name, error.code, error.message];
+    }));
+    assert.deepEqual(ours, ['ConnectTimeoutError', 'UND_ERR_CONNECT_TIMEOUT', `Connect Timeout Error (${attempted}, timeout: 100ms)`]);
+    assert.deepEqual(ours, theirs);
+  }
+});
+
 test('a Unix socket that is not there', async (t) => {
   const { error } = await outcome(t, forebay, 'http://localhost', { socketPath: '/nowhere/forebay.sock' });
   assert.equal(error.code, 'ENOENT');
@@ -107,6 +182,68 @@ test('reset', async (t) => {
   const server = await rawServer(t, (socket) => socket.once('data', () => socket.resetAndDestroy()));
   const { error } = await outcome(t, forebay, server.origin);
   assert.deepEqual([error.code, error.errno, error.syscall, error.message], ['ECONNRESET', -104, 'read', 'read ECONNRESET']);
+});
+
+/** The error of a request whose server goes away by `leave` while its body is written and nothing is read. */
+async function writtenTo(t, leave) {
+  let peer;
+  const server = await rawServer(t, (socket) => {
+    peer = socket;
+    socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'));
+  });
+  const other = await httpServer(t, (_, response) => response.end());
+  let pausing;
+  const paused = new Promise((resolve) => { pausing = resolve; });
+  async function* body() {
+    yield 'one';
+    await paused;
+    // Commands are obeyed in turn: when this one is answered the pause holds, and only writing meets what `leave` does.
+    assert.ifError((await outcome(t, forebay, other.origin)).error);
+    await leave(peer);
+    yield 'two';
+  }
+  const client = using(t, new Client(server.origin));
+  const { error } = await run(client, { method: 'POST', body: body() }, {
+    onResponseData(controller) {
+      controller.pause();
+      pausing();
+    },
+  });
+  return error;
+}
+
+test('a body is written to a server that reset the connection, or closed it before', async (t) => {
+  const reset = async (peer) => {
+    peer.resetAndDestroy();
+    await once(peer, 'close');
+  };
+  const endAndReset = async (peer) => {
+    peer.end();
+    await once(peer, 'finish');
+    await reset(peer);
+  };
+  for (const [leave, expected] of [
+    [reset, { code: 'ECONNRESET', errno: -104, syscall: 'write', message: 'write ECONNRESET' }],
+    [endAndReset, { code: 'EPIPE', errno: -32, syscall: 'write', message: 'write EPIPE' }],
+  ]) {
+    const error = await writtenTo(t, leave);
+    const { code, errno, syscall, message } = error;
+    assert.deepEqual({ code, errno, syscall, message }, expected);
+    assert.ok(!(error instanceof errors.UndiciError));
+  }
+});
+
+test('a server resets in the midst of a large body', async (t) => {
+  const server = await rawServer(t, (socket) => socket.once('data', () => socket.resetAndDestroy()));
+  const body = Buffer.alloc(32 * 1024 * 1024);
+  for (const each of [body, (async function* () { yield body; })()]) {
+    const { error } = await outcome(t, forebay, server.origin, {}, { method: 'POST', body: each });
+    const { code, errno, syscall, message } = error;
+    // Reading or writing may meet it first; who writes once more gets the other code.
+    assert.ok(['read ECONNRESET', 'write ECONNRESET', 'write EPIPE'].includes(message), String(error));
+    assert.deepEqual([`${syscall} ${code}`, errno], [message, code === 'EPIPE' ? -32 : -104]);
+    assert.ok(!(error instanceof errors.UndiciError));
+  }
 });
 
 for (const [what, bytes] of [
