@@ -39,10 +39,14 @@ impl Lookout {
             return Poll::Pending;
         }
         let start = Instant::now();
-        while start.elapsed() < LOOK_TIME {
+        // At least once, however long the thread was kept from it.
+        loop {
             if let Poll::Ready(seen) = at() {
                 self.left_out = 0;
                 return Poll::Ready(seen);
+            }
+            if start.elapsed() >= LOOK_TIME {
+                break;
             }
             hint::spin_loop();
         }
