@@ -186,7 +186,7 @@ export function portOf(url: URL): number {
 
 /** What OpenSSL can and rustls cannot: said, not ignored. */
 const NOT_SUPPORTED = [
-  'pfx', 'ciphers', 'sigalgs', 'ecdhCurve', 'dhparam', 'crl', 'secureContext', 'secureProtocol',
+  'pfx', 'ciphers', 'sigalgs', 'ecdhCurve', 'dhparam', 'secureContext', 'secureProtocol',
   'secureOptions', 'honorCipherOrder', 'pskCallback', 'ticketKeys', 'engine', 'session',
 ];
 
@@ -217,6 +217,7 @@ export function tlsOf(connect: any, options: any): object {
   }
   return {
     ca: own ? pems(connect.ca) : null,
+    crl: connect.crl ? pems(connect.crl) : [],
     cert: pems(connect.cert).join('\n'),
     key: keysOf(connect).join('\n'),
     asksIdentity: identityOf(connect.checkServerIdentity),

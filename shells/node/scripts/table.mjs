@@ -29,7 +29,7 @@ const FEATURES = [
   ['CONNECT and upgrades; WebSocket', 'handler.test|fetch.test', 'CONNECT|upgrade|fetch'],
   ['errors: classes, codes, messages', 'error.test'],
   ['malformed responses: refused, and named, as by Node.js\'s parser', 'parity.test'],
-  ['HTTPS: own roots, client certificates, encrypted keys, session resumption', '^tls.test'],
+  ['HTTPS: own roots, lists of revoked certificates, client certificates, encrypted keys, session resumption', '^tls.test'],
   ['`connect.lookup`, `connect.checkServerIdentity`', 'agent.test|^tls.test', 'lookup|checkServerIdentity'],
   ['`connect` as a function (not on Windows)', 'connector.test'],
   ['TLS failures with OpenSSL\'s codes', 'tls-error.test'],

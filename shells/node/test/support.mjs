@@ -19,6 +19,7 @@ export const undici = require('undici7');
 const pem = (name) => readFileSync(join(here, 'certs', name), 'utf8');
 export const certs = {
   ca: pem('ca.pem'),
+  pem,
   of: (name) => ({ cert: pem(`${name}.pem`), key: pem(`${name}.key`) }),
 };
 

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { checkServerIdentity } from 'node:tls';
-import { certs, forebay, httpsServer, run, using } from './support.mjs';
+import { certs, forebay, httpsServer, run, undici, using } from './support.mjs';
 
 const { Client } = forebay;
 const { ca } = certs;
@@ -21,6 +21,49 @@ test('HTTPS with a root of one\'s own, sessions resumed', async (t) => {
   }
   assert.equal(resumed[0], false);
   assert.ok(resumed[2], 'the session was resumed');
+});
+
+test('lists of revoked certificates: the verdicts of OpenSSL', async (t) => {
+  const [root, list, all, between, old, forged] = ['ca', 'list', 'list-all', 'list-between', 'list-old', 'list-forged']
+    .map((name) => certs.pem(`crl/${name}.pem`));
+  const serve = (name) => httpsServer(t, (_, response) => response.end('x'), certs.of(name));
+  const good = await serve('crl/good');
+  const bad = await serve('crl/bad');
+  const deep = await serve('crl/deep');
+  const own = await serve('selfsigned');
+  const known = certs.of('selfsigned').cert;
+  for (const [server, crl, expected, roots = root] of [
+    [bad, undefined, 200],
+    [bad, [], 200],
+    [good, list, 200],
+    [good, Buffer.from(list), 200],
+    [good, [between, Buffer.from(list)], 200],
+    [bad, list, 'CERT_REVOKED'],
+    [bad, [Buffer.from(list)], 'CERT_REVOKED'],
+    [good, between, 'UNABLE_TO_GET_CRL'],
+    [good, old, 'CRL_HAS_EXPIRED'],
+    [good, forged, 'CRL_SIGNATURE_FAILURE'],
+    [deep, [list, between], 200],
+    [deep, list, 'UNABLE_TO_GET_CRL'],
+    [deep, between, 'UNABLE_TO_GET_CRL'],
+    [deep, [all, between], 'CERT_REVOKED'],
+    [own, undefined, 200, known],
+    [own, list, 'UNABLE_TO_GET_CRL', known],
+  ]) {
+    const [ours, theirs] = await Promise.all([forebay, undici].map(async (from) => {
+      const connect = { ca: roots, ...(crl && { crl }) };
+      const { error, status } = await run(using(t, new from.Client(server.named, { connect })), {});
+      return [error?.code ?? status, error?.message];
+    }));
+    assert.equal(ours[0], expected);
+    assert.deepEqual(ours, theirs);
+  }
+  const loose = using(t, new Client(bad.named, { connect: { ca: root, crl: list, rejectUnauthorized: false } }));
+  assert.equal((await run(loose, {})).status, 200);
+  for (const crl of ['no list', root, list.replace('MI', 'AA')]) {
+    const { error } = await run(using(t, new Client(good.named, { connect: { ca: root, crl } })), {});
+    assert.ok(error instanceof forebay.errors.InvalidArgumentError, String(error));
+  }
 });
 
 test('a client certificate', async (t) => {

@@ -85,6 +85,9 @@ pub struct TlsOptions {
     /// PEM of the only roots to trust, shared: what is derived from them may be kept by address.
     /// Those of Node.js are given by the caller too.
     pub ca: Arc<[String]>,
+    /// PEM of lists of revoked certificates. With any, each certificate of a chain must be of an
+    /// issuer whose list is here. Empty: nothing is asked about revocation.
+    pub crl: Vec<String>,
     /// PEM of the client's certificate chain. Empty: none.
     pub cert: String,
     /// PEM of its key.

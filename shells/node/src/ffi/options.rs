@@ -51,6 +51,7 @@ enum Versions {
 struct Tls {
     /// None: the roots of Node.js.
     ca: Option<Vec<String>>,
+    crl: Vec<String>,
     cert: String,
     key: String,
     reject_unauthorized: bool,
@@ -118,6 +119,7 @@ impl Tls {
         let from = self;
         TlsOptions {
             ca: from.ca.map_or_else(|| Arc::clone(roots), Arc::from),
+            crl: from.crl,
             cert: from.cert,
             key: from.key,
             reject_unauthorized: from.reject_unauthorized,

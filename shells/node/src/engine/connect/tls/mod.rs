@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
 use tokio_rustls::TlsConnector;
@@ -118,7 +118,7 @@ fn make(made: &mut Made, peer: &Peer<'_>, hides: bool) -> Result<ClientConfig, B
     let tls = peer.tls;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let trust = made.trust(&tls.ca)?;
-    let verifier = Verifier::new(trust, &provider, tls);
+    let verifier = Verifier::new(trust, &provider, tls, revocation_lists(&tls.crl)?)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions(tls))
         .map_err(|error| invalid(error.to_string()))?
@@ -169,7 +169,7 @@ impl Made {
         }
         // What cannot be a root for rustls can still be trusted as it is.
         roots.add_parsable_certificates(known.iter().cloned());
-        let trust = Arc::new(Trust { roots, known });
+        let trust = Arc::new(Trust { roots: Arc::new(roots), known });
         self.trusts.push((Arc::downgrade(ca), Arc::clone(&trust)));
         Ok(trust)
     }
@@ -182,6 +182,22 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, Box<Failure>>
         Ok(found) => Ok(found),
         Err(error) => Err(invalid(format!("invalid certificate: {error}"))),
     }
+}
+
+fn revocation_lists(
+    pems: &[String],
+) -> Result<Vec<CertificateRevocationListDer<'static>>, Box<Failure>> {
+    let mut lists = Vec::new();
+    for pem in pems {
+        let found: Result<Vec<_>, _> =
+            CertificateRevocationListDer::pem_slice_iter(pem.as_bytes()).collect();
+        match found {
+            Ok(found) if found.is_empty() => return Err(invalid("no crl in PEM".to_owned())),
+            Ok(found) => lists.extend(found),
+            Err(error) => return Err(invalid(format!("invalid crl: {error}"))),
+        }
+    }
+    Ok(lists)
 }
 
 fn invalid(message: String) -> Box<Failure> {

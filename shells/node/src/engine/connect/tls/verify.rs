@@ -6,21 +6,27 @@ use core::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::client::{
+    WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name,
+};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+use rustls::{
+    CertRevocationListError, CertificateError, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
+};
 
 use super::der::{self, Certificate};
+use crate::engine::failure::Failure;
 use crate::engine::options::TlsOptions;
 
 /// Whom to trust.
 #[derive(Debug)]
 pub(super) struct Trust {
-    pub(super) roots: RootCertStore,
+    pub(super) roots: Arc<RootCertStore>,
     /// The same certificates as they came: a server that presents one of them is trusted, as
     /// OpenSSL does, whatever else could be said about it as a server's certificate.
     pub(super) known: Vec<CertificateDer<'static>>,
@@ -58,6 +64,8 @@ impl Untrusted {
 #[derive(Debug)]
 pub(super) struct Verifier {
     trust: Arc<Trust>,
+    /// Follows chains where there are lists of revoked certificates.
+    revocation: Option<Arc<WebPkiServerVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
     rejects: bool,
     /// Whether a certificate is for the name is decided here.
@@ -65,9 +73,45 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(trust: Arc<Trust>, provider: &CryptoProvider, tls: &TlsOptions) -> Self {
+    pub(super) fn new(
+        trust: Arc<Trust>,
+        provider: &Arc<CryptoProvider>,
+        tls: &TlsOptions,
+        revoked: Vec<CertificateRevocationListDer<'static>>,
+    ) -> Result<Self, Box<Failure>> {
         let (rejects, names) = (tls.reject_unauthorized, tls.asks_identity.is_none());
-        Self { trust, algorithms: super::algorithms(provider), rejects, names }
+        let algorithms = super::algorithms(provider);
+        let revocation = revocation(&trust, provider, revoked)?;
+        Ok(Self { trust, revocation, algorithms, rejects, names })
+    }
+
+    /// Follows the chain to a root.
+    fn follow(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        parsed: &ParsedCertificate<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        let Some(revocation) = &self.revocation else {
+            let (roots, all) = (&self.trust.roots, self.algorithms.all);
+            return verify_server_cert_signed_by_trust_anchor(
+                parsed,
+                roots,
+                intermediates,
+                now,
+                all,
+            );
+        };
+        match revocation.verify_server_cert(end_entity, intermediates, name, &[], now) {
+            // It looks at the name last, which is not its affair.
+            Ok(_)
+            | Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn verify(
@@ -80,19 +124,18 @@ impl Verifier {
         let cert = Certificate::parse(end_entity)
             .ok_or_else(|| Untrusted::new("ERR_SSL_ASN1_LIB", "malformed certificate"))?;
         let parsed = ParsedCertificate::try_from(end_entity);
-        let chain = parsed.as_ref().map_err(Clone::clone).and_then(|parsed| {
-            let all = self.algorithms.all;
-            let roots = &self.trust.roots;
-            verify_server_cert_signed_by_trust_anchor(parsed, roots, intermediates, now, all)
-        });
-        match chain {
-            Ok(()) => {}
-            Err(_)
-                if self.trust.known.iter().any(|known| known.as_ref() == end_entity.as_ref()) =>
-            {
-                in_time(&cert, now)?;
+        let chain = parsed
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|parsed| self.follow(end_entity, parsed, intermediates, name, now));
+        if let Err(error) = chain {
+            let known = self.trust.known.iter().any(|known| known == end_entity);
+            match self.revocation {
+                None if known => in_time(&cert, now)?,
+                // It is its own issuer, and has no list.
+                Some(_) if known && cert.is_self_issued() => return Err(no_list()),
+                _ => return Err(untrusted(&error, &cert, intermediates)),
             }
-            Err(error) => return Err(untrusted(&error, &cert, intermediates)),
         }
         if !self.names || parsed.is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok()) {
             return Ok(());
@@ -143,6 +186,24 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
+/// What follows chains with these lists; without any, nothing.
+fn revocation(
+    trust: &Trust,
+    provider: &Arc<CryptoProvider>,
+    lists: Vec<CertificateRevocationListDer<'static>>,
+) -> Result<Option<Arc<WebPkiServerVerifier>>, Box<Failure>> {
+    if lists.is_empty() {
+        return Ok(None);
+    }
+    let roots = Arc::clone(&trust.roots);
+    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
+        .with_crls(lists)
+        .enforce_revocation_expiration()
+        .build()
+        .map(Some)
+        .map_err(|error| super::invalid(error.to_string()))
+}
+
 fn in_time(cert: &Certificate<'_>, now: UnixTime) -> Result<(), Untrusted> {
     if now.as_secs() < cert.not_before {
         return Err(too_early());
@@ -157,6 +218,10 @@ fn too_early() -> Untrusted {
     Untrusted::new("CERT_NOT_YET_VALID", "certificate is not yet valid")
 }
 
+fn no_list() -> Untrusted {
+    Untrusted::new("UNABLE_TO_GET_CRL", "unable to get certificate CRL")
+}
+
 fn too_late() -> Untrusted {
     Untrusted::new("CERT_HAS_EXPIRED", "certificate has expired")
 }
@@ -167,6 +232,12 @@ fn untrusted(
     leaf: &Certificate<'_>,
     intermediates: &[CertificateDer<'_>],
 ) -> Untrusted {
+    if matches!(
+        error,
+        rustls::Error::InvalidCertRevocationList(CertRevocationListError::BadSignature)
+    ) {
+        return Untrusted::new("CRL_SIGNATURE_FAILURE", "CRL signature failure");
+    }
     let rustls::Error::InvalidCertificate(error) = error else {
         return Untrusted::new("ERR_SSL_CERTIFICATE_VERIFY_FAILED", &error.to_string());
     };
@@ -174,6 +245,11 @@ fn untrusted(
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => too_late(),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => too_early(),
         CertificateError::Revoked => Untrusted::new("CERT_REVOKED", "certificate revoked"),
+        CertificateError::UnknownRevocationStatus => no_list(),
+        CertificateError::ExpiredRevocationList
+        | CertificateError::ExpiredRevocationListContext { .. } => {
+            Untrusted::new("CRL_HAS_EXPIRED", "CRL has expired")
+        }
         CertificateError::BadSignature => {
             Untrusted::new("CERT_SIGNATURE_FAILURE", "certificate signature failure")
         }
