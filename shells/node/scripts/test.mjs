@@ -16,6 +16,10 @@ const named = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
 const files = readdirSync(join(root, 'test'))
   .filter((name) => name.endsWith('.test.mjs') && (named.length === 0 || named.some((part) => name.includes(part))))
   .map((name) => join('test', name));
+if (files.length === 0) {
+  console.error(`no file in test/ has a name with: ${named.join(', ')}`);
+  process.exit(1);
+}
 const folder = mkdtempSync(join(tmpdir(), 'forebay-test-'));
 const results = join(folder, 'results');
 const node = (...args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status ?? 1;
