@@ -2,7 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { Question } from './link';
+import type { Question } from './records';
 
 /** Called once: with an error, or with addresses. */
 type Done = (error: unknown, addresses?: string[]) => void;

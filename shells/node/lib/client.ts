@@ -9,6 +9,7 @@ import { Exchange } from './exchange';
 import { KIND_CALLER, KIND_DESTROYED, KIND_SOCKET, KIND_SYSTEM, errorOf, infoOf } from './failure';
 import * as link from './link';
 import * as options from './options';
+import type { ClientEnd, ConnectionInfo, Failure, Question } from './records';
 import { Request } from './request';
 
 export interface ClientStats {
@@ -20,7 +21,7 @@ export interface ClientStats {
 
 const enum Drain { Idle, Scheduled, Needed }
 
-export class Client extends DispatcherBase implements link.ClientEnd {
+export class Client extends DispatcherBase implements ClientEnd {
   /** @internal */
   readonly _url: URL;
   /** @internal */
@@ -201,7 +202,7 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     }
   }
 
-  _onConnected(info: link.ConnectionInfo): void {
+  _onConnected(info: ConnectionInfo): void {
     this._isConnected = true;
     this._isH2 = info.version === 20;
     this._socketInfo = infoOf(this.made ?? info);
@@ -218,7 +219,7 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     this.emit('connect', this._url, [this]);
   }
 
-  _onDisconnected(failure: link.Failure): void {
+  _onDisconnected(failure: Failure): void {
     this._isConnected = false;
     this._isH2 = false;
     this._socketInfo = null;
@@ -227,7 +228,7 @@ export class Client extends DispatcherBase implements link.ClientEnd {
     this.emit('disconnect', this._url, [this], error);
   }
 
-  _onAsked(question: link.Question): void {
+  _onAsked(question: Question): void {
     const { number } = this;
     if (question.kind === 'socket') {
       this.makeSocket(number, question);
@@ -243,7 +244,7 @@ export class Client extends DispatcherBase implements link.ClientEnd {
   }
 
   /** Asks the caller's connector, and puts its socket between the engine and the server. */
-  private makeSocket(number: number, question: link.Question): void {
+  private makeSocket(number: number, question: Question): void {
     const { host, protocol, port } = this._url;
     const localAddress = this.given.localAddress ?? null;
     let isDone = false;
@@ -288,12 +289,12 @@ export class Client extends DispatcherBase implements link.ClientEnd {
   }
 
   /** What a failure is to the caller, whose own socket may have said it first. */
-  _errorOf(failure: link.Failure): Error {
+  _errorOf(failure: Failure): Error {
     const isEnd = failure.kind === KIND_SOCKET || failure.kind === KIND_SYSTEM;
     return this.made !== null && this.said !== null && isEnd ? this.said as Error : errorOf(failure);
   }
 
-  _onConnectFailed(failure: link.Failure): void {
+  _onConnectFailed(failure: Failure): void {
     const error = failure.kind === KIND_CALLER ? this.said as Error : errorOf(failure);
     this._connectError = error;
     if (channels.connectError.hasSubscribers) {

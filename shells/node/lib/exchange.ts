@@ -7,6 +7,7 @@ import { RequestAbortedError, RequestContentLengthMismatchError } from './errors
 import { KIND_CONNECT, errorOf } from './failure';
 import * as headers from './headers';
 import * as link from './link';
+import type { Failure, RequestEnd } from './records';
 import type { Request } from './request';
 import type { IncomingHttpHeaders } from './types';
 import { RawSocket } from './upgrade';
@@ -100,7 +101,7 @@ type Held =
   | { kind: 'end'; trailers: string }
   | { kind: 'failure'; error: unknown };
 
-export class Exchange implements link.RequestEnd, UploadTarget {
+export class Exchange implements RequestEnd, UploadTarget {
   readonly _slot: number;
   readonly _generation: number;
   /** Order of dispatch. */
@@ -462,7 +463,7 @@ export class Exchange implements link.RequestEnd, UploadTarget {
     }
   }
 
-  _onFailure(failure: link.Failure): void {
+  _onFailure(failure: Failure): void {
     const error = failure.kind === KIND_CONNECT
       ? this._client._connectError ?? errorOf(failure) : this._client._errorOf(failure);
     if (this.state === State.Upgraded) {

@@ -2,7 +2,7 @@
 
 import { certificate } from './ask';
 import * as errors from './errors';
-import type { ConnectionInfo, Failure } from './link';
+import type { ConnectionInfo, Failure } from './records';
 
 type SystemError = Error & {
   code?: string; errno?: number; syscall?: string; address?: string; port?: number; hostname?: string;

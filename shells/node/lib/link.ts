@@ -1,47 +1,10 @@
-// JavaScript's end of the crossing; `src/ffi` is the other and describes the records.
+// JavaScript's end of the crossing; `src/ffi` is the other and describes the commands.
 //
 // Commands are packed into one buffer and submitted once per turn: at the end of a batch of events, or as a
-// microtask. Events are read in place from one buffer that the engine's batches are copied into.
+// microtask. Events come in batches (`records.ts`).
 
 import { load, type Environment } from './native';
-
-/** What a number in an event's head names. */
-export interface RequestEnd {
-  readonly _generation: number;
-  _onStart(): void;
-  /** The same, before anything is sent: {@link go} is awaited. */
-  _onOffer(): void;
-  _onInformational(status: number, reason: string, fields: string): void;
-  _onHead(status: number, reason: string, fields: string): void;
-  _onData(chunk: Buffer): void;
-  _onEnd(trailers: string): void;
-  _onResponse(status: number, reason: string, fields: string, body: Buffer | null, trailers: string): void;
-  _onBodyCredit(bytes: number): void;
-  _onBodySent(): void;
-  _onUpgrade(status: number, reason: string, fields: string): void;
-  _onFailure(failure: Failure): void;
-  /** The consumer is still resting at the end of the turn. */
-  _settlePause(): void;
-}
-
-export interface ClientEnd {
-  _onConnecting(servername: string | null): void;
-  _onConnected(info: ConnectionInfo): void;
-  _onAsked(question: Question): void;
-  _onDisconnected(failure: Failure): void;
-  _onConnectFailed(failure: Failure): void;
-  _onClosed(): void;
-}
-
-/** What the engine cannot know. */
-export interface Question {
-  number: number;
-  kind: 'lookup' | 'identity' | 'socket';
-  /** Of `socket`: the name that a request wishes for, or null. */
-  host: string;
-  /** Of `identity`: certificates in hexadecimal DER. */
-  chain?: string[];
-}
+import { allocate, grow, read, rethrow, slab, type ClientEnd, type Ends, type RequestEnd } from './records';
 
 export interface Answer {
   addresses: string[];
@@ -51,48 +14,12 @@ export interface Answer {
   h2: boolean;
 }
 
-export interface ConnectionInfo {
-  version: number;
-  localAddress: string | null;
-  localPort: number | null;
-  remoteAddress: string | null;
-  remotePort: number | null;
-}
-
-export interface Failure {
-  kind: number;
-  code: string;
-  message: string;
-  errno: number;
-  syscall: string;
-  address: string;
-  port: number;
-  detail: string;
-  certificate: string | null;
-  socket: (ConnectionInfo & { bytesWritten: number; bytesRead: number }) | null;
-  causes: Failure[];
-}
-
 /** Bodies up to this size are written into the commands. */
 const INLINE_LEN = 16 * 1024;
-/** Data below this size is copied into Node.js's pool, so that a small chunk keeps no big slab alive. */
-const POOLED_LEN = 4 * 1024;
 const NONE = 0xffffffff;
-const NOTHING = new Uint8Array(0);
 
 const native = load();
 let environment: Environment | null = null;
-
-/** Methods that Buffers have and types do not tell: the fast ways between bytes and text. */
-interface Texts {
-  latin1Write(text: string, offset: number): number;
-  latin1Slice(start: number, end: number): string;
-  utf8Slice(start: number, end: number): string;
-}
-
-function allocate(length: number): Buffer<ArrayBuffer> & Texts {
-  return Buffer.allocUnsafeSlow(length) as any;
-}
 
 let commands = allocate(64 * 1024);
 let words = new Uint32Array(commands.buffer);
@@ -101,9 +28,6 @@ let at = 0;
 let bodies: Uint8Array[] | undefined;
 let scheduled = false;
 let draining = false;
-
-let slab = allocate(256 * 1024);
-let slabWords = new Uint32Array(slab.buffer);
 
 const requests: (RequestEnd | undefined)[] = [];
 const generations: number[] = [];
@@ -114,6 +38,21 @@ const pausing: RequestEnd[] = [];
 /** Requests in flight and clients that are closing: what keeps the process alive. */
 let alive = 0;
 let held = false;
+
+const ends: Ends = {
+  request(slot, generation) {
+    const request = requests[slot];
+    return request !== undefined && request._generation === generation ? request : undefined;
+  },
+  client: (number) => clients[number],
+  release(number) {
+    clients[number] = undefined;
+    freeClients.push(number);
+  },
+  take(into) {
+    start().take(into);
+  },
+};
 
 function start(): Environment {
   return (environment ??= native.start(wake));
@@ -213,10 +152,10 @@ function submit(): void {
 
 /** Looks for the answer to a request that was sent from this thread. */
 function look(): void {
-  const length = start().look(slab);
+  const length = start().look(slab());
   if (length > 0) {
     draining = true;
-    read(length);
+    read(length, ends);
     settle();
   } else if (length === 0) {
     setImmediate(look);
@@ -464,13 +403,11 @@ function wake(): void {
   draining = true;
   let drained = 0;
   try {
-    drained = start().drain(slab);
+    drained = start().drain(slab());
     while (drained < 0) {
-      slab = allocate(Math.ceil(-drained / 4096) * 4096);
-      slabWords = new Uint32Array(slab.buffer);
-      drained = start().drain(slab);
+      drained = start().drain(grow(-drained));
     }
-    read(drained >> 1);
+    read(drained >> 1, ends);
   } catch (error) {
     rethrow(error);
   }
@@ -489,167 +426,4 @@ function settle(): void {
     held = false;
     start().hold(false);
   }
-}
-
-function read(length: number): void {
-  const end = length >> 2;
-  let i = 0;
-  while (i < end) {
-    const first = slabWords[i]!;
-    const kind = first & 0xff;
-    const request = kind < 12 || kind === 18 ? current(slabWords[i + 1]!, slabWords[i + 2]!) : undefined;
-    try {
-      i = record(kind, first, i, request);
-    } catch (error) {
-      // A callback's: it must not cost the other records of the batch.
-      i = next(kind, i);
-      rethrow(error);
-    }
-  }
-}
-
-function current(slot: number, generation: number): RequestEnd | undefined {
-  const request = requests[slot];
-  return request !== undefined && request._generation === generation ? request : undefined;
-}
-
-function rethrow(error: unknown): void {
-  process.nextTick(() => {
-    throw error;
-  });
-}
-
-/** Where the record behind the one at `i` starts. */
-function next(kind: number, i: number): number {
-  switch (kind) {
-    case 1: case 9: case 15: case 18:
-      return i + 3;
-    case 2: case 3: case 10:
-      return i + 5 + ((slabWords[i + 3]! + slabWords[i + 4]! + 3) >> 2);
-    case 4: case 6: case 11: case 12: case 13: case 14: case 16: case 17:
-      return i + 4 + ((slabWords[i + 3]! + 3) >> 2);
-    case 5: case 8:
-      return i + 4;
-    default: {
-      const bytes = slabWords[i + 3]! + slabWords[i + 4]! + slabWords[i + 5]! + slabWords[i + 6]!;
-      return i + 7 + ((bytes + 3) >> 2);
-    }
-  }
-}
-
-/** Acts on the record at `i`; returns where the next one starts. */
-function record(kind: number, first: number, i: number, request: RequestEnd | undefined): number {
-  const after = next(kind, i);
-  if (kind >= 12 && kind !== 18) {
-    clientRecord(kind, i);
-    return after;
-  }
-  if (request === undefined) {
-    if (kind === 5) {
-      start().take(NOTHING);
-    }
-    return after;
-  }
-  switch (kind) {
-    case 1:
-      request._onStart();
-      break;
-    case 18:
-      request._onOffer();
-      break;
-    case 2: case 3: case 10:
-      headRecord(kind, first >>> 16, i, request);
-      break;
-    case 4:
-      request._onData(copy((i + 4) * 4, slabWords[i + 3]!));
-      break;
-    case 5:
-      request._onData(taken(slabWords[i + 3]!));
-      break;
-    case 6:
-      request._onEnd(text((i + 4) * 4, slabWords[i + 3]!));
-      break;
-    case 7:
-      responseRecord(first >>> 16, i, request);
-      break;
-    case 8:
-      request._onBodyCredit(slabWords[i + 3]!);
-      break;
-    case 9:
-      request._onBodySent();
-      break;
-    default:
-      request._onFailure(json(i) as Failure);
-  }
-  return after;
-}
-
-function headRecord(kind: number, status: number, i: number, request: RequestEnd): void {
-  const offset = (i + 5) * 4;
-  const reason = text(offset, slabWords[i + 3]!);
-  const fields = text(offset + slabWords[i + 3]!, slabWords[i + 4]!);
-  if (kind === 2) {
-    request._onInformational(status, reason, fields);
-  } else if (kind === 3) {
-    request._onHead(status, reason, fields);
-  } else {
-    request._onUpgrade(status, reason, fields);
-  }
-}
-
-function responseRecord(status: number, i: number, request: RequestEnd): void {
-  const reasonLen = slabWords[i + 3]!;
-  const fieldsLen = slabWords[i + 4]!;
-  const bodyLen = slabWords[i + 5]!;
-  let offset = (i + 7) * 4;
-  const head = slab.latin1Slice(offset, (offset += reasonLen + fieldsLen));
-  const body = bodyLen === 0 ? null : copy(offset, bodyLen);
-  const trailers = text(offset + bodyLen, slabWords[i + 6]!);
-  request._onResponse(status, head.slice(0, reasonLen), head.slice(reasonLen), body, trailers);
-}
-
-function clientRecord(kind: number, i: number): void {
-  const number = slabWords[i + 1]!;
-  const client = clients[number];
-  if (client === undefined) {
-    return;
-  }
-  if (kind === 12) {
-    client._onConnected(json(i) as ConnectionInfo);
-  } else if (kind === 13) {
-    client._onDisconnected(json(i) as Failure);
-  } else if (kind === 14) {
-    client._onConnectFailed(json(i) as Failure);
-  } else if (kind === 17) {
-    client._onConnecting((json(i) as { servername: string | null }).servername);
-  } else if (kind === 16) {
-    client._onAsked(json(i) as Question);
-  } else {
-    clients[number] = undefined;
-    freeClients.push(number);
-    client._onClosed();
-  }
-}
-
-function text(offset: number, length: number): string {
-  return length === 0 ? '' : slab.latin1Slice(offset, offset + length);
-}
-
-function json(i: number): unknown {
-  const offset = (i + 4) * 4;
-  return JSON.parse(slab.utf8Slice(offset, offset + slabWords[i + 3]!));
-}
-
-/** A large piece, in memory of its own. */
-function taken(length: number): Buffer {
-  const chunk = Buffer.allocUnsafeSlow(length);
-  start().take(chunk);
-  return chunk;
-}
-
-/** A copy that the handler may keep for ever. */
-function copy(offset: number, length: number): Buffer {
-  const chunk = length < POOLED_LEN ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length);
-  slab.copy(chunk, 0, offset, offset + length);
-  return chunk;
 }

@@ -295,10 +295,6 @@ impl Connection {
     /// Ends the connection because of the peer, with an answer where one is possible.
     #[cold]
     fn fail(&mut self, error: PeerError) -> PeerError {
-        if self.state.read == Read::Idle {
-            // What is known of the method is about an earlier request.
-            self.is_head = false;
-        }
         self.error = Some(error);
         self.deadline = None;
         self.keep_alive = false;

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! kind | version << 8 | status << 16, slot, generation
-//!   1 start, 18 offer
+//!   1 start; with 1 as the status: offer
 //!   2 informational, 3 head, 10 upgrade: length of reason, length of fields, reason, fields
 //!   4 data: length, bytes              5 owned data: length (the bytes are fetched by `take`)
 //!   6 end: length of trailers, trailers
@@ -248,7 +248,7 @@ impl<W: Fn() + Send> EventSink for Sink<W> {
         self.count += 1;
         match event {
             Event::Start { id } => self.request(1, id),
-            Event::Offer { id } => self.request(18, id),
+            Event::Offer { id } => self.request(1 | 1 << 16, id),
             Event::Informational { id, head } => self.head(2, id, &head),
             Event::Head { id, head } => self.head(3, id, &head),
             Event::Data { id, data } => self.data(id, data),

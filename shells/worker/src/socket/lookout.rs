@@ -69,7 +69,7 @@ mod tests {
                 looked = true;
                 seen
             });
-            assert!(outcome.is_pending() || looked);
+            assert_eq!(outcome.is_ready(), looked && seen.is_ready());
             looked
         });
         expectations.count()
