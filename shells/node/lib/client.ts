@@ -48,11 +48,14 @@ export class Client extends DispatcherBase implements ClientEnd {
   _size = 0;
   /** @internal Those of them that have a connection. */
   _running = 0;
+  /** @internal Those that the engine has and that have none. */
+  _waiting = 0;
   /** @internal */
   _needDrain: Drain = Drain.Idle;
   private readonly given: any;
   private profile: string | null = null;
-  private number = -1;
+  /** @internal The engine's number of this client; -1: it does not know it. */
+  _number = -1;
   /** What the request names for which the connection is made. */
   private servername: string | null = null;
   /** The error that a function of the caller, or a socket of its making, gave last. */
@@ -84,8 +87,8 @@ export class Client extends DispatcherBase implements ClientEnd {
 
   set pipelining(depth: number) {
     this._settings.pipelining = depth;
-    if (this.number >= 0) {
-      link.setPipelining(this.number, depth);
+    if (this._number >= 0) {
+      link.setPipelining(this._number, depth);
     }
     this.settleDrain();
   }
@@ -118,30 +121,35 @@ export class Client extends DispatcherBase implements ClientEnd {
     return this._isH2 ? this._settings.maxConcurrentStreams : this._settings.pipelining || 1;
   }
 
-  /** @internal The engine's number of this client; it is opened when it is first needed. */
-  _number(): number {
-    if (this.number < 0) {
+  /** The engine knows this client from its first request on. */
+  private open(): void {
+    if (this._number < 0) {
       this.profile = options.profileOf(this._url, this.given);
-      this.number = link.openClient(this, link.define(this.profile));
+      this._number = link.openClient(this, link.define(this.profile));
     }
-    return this.number;
+  }
+
+  /** @internal A connection is there that can be asked this at once. */
+  _takes(request: Request): boolean {
+    if (!this._isConnected || this._waiting > 0 || (this._isTls && request.servername !== this.servername)) {
+      return false;
+    }
+    return this._isH2
+      ? this._running < this._settings.maxConcurrentStreams && request.allowH2 && !request.upgrade
+      : this._running === 0;
   }
 
   override _dispatch(given: any, handler: any): boolean {
     const request = new Request(this._url.origin, given, handler);
+    this.open();
     this._size++;
     const exchange = new Exchange(this, request);
     request._handler._onQueued?.(exchange);
-    exchange._send();
+    link.sendLater(exchange);
     if (this._needDrain !== Drain.Needed && this._busy) {
       this._needDrain = Drain.Needed;
     }
     return this._needDrain < Drain.Needed;
-  }
-
-  /** @internal A request has a connection. */
-  _started(): void {
-    this._running++;
   }
 
   /** @internal A request is over, which had a connection or not. */
@@ -229,14 +237,14 @@ export class Client extends DispatcherBase implements ClientEnd {
   }
 
   _onAsked(question: Question): void {
-    const { number } = this;
+    const { _number: number } = this;
     if (question.kind === 'socket') {
       this.makeSocket(number, question);
       return;
     }
     ask(options.connectOf(this.given), question, (error, addresses = []) => {
       // A client that was closed meanwhile asks no more.
-      if (this.number === number) {
+      if (this._number === number) {
         this.said = error;
         link.answer(number, question.number, error ? null : { addresses, socket: null, h2: false });
       }
@@ -249,7 +257,7 @@ export class Client extends DispatcherBase implements ClientEnd {
     const localAddress = this.given.localAddress ?? null;
     let isDone = false;
     const done = (error: unknown, socket?: any): void => {
-      const late = isDone || this.number !== number;
+      const late = isDone || this._number !== number;
       isDone = true;
       if (late) {
         socket?.on('error', () => {}).destroy();
@@ -306,7 +314,7 @@ export class Client extends DispatcherBase implements ClientEnd {
   }
 
   _onClosed(): void {
-    this.number = -1;
+    this._number = -1;
     link.forget(this.profile!);
     link.keepAlive(-1);
     this.onGone?.();
@@ -337,13 +345,13 @@ export class Client extends DispatcherBase implements ClientEnd {
         exchange._fail(error);
       }
     }
-    if (this.number < 0) {
+    if (this._number < 0) {
       return Promise.resolve();
     }
     return new Promise<void>((resolve) => {
       link.keepAlive(1);
       this.onGone = resolve;
-      link.destroyClient(this.number);
+      link.destroyClient(this._number);
     });
   }
 

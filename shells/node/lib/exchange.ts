@@ -15,7 +15,8 @@ import { RawSocket } from './upgrade';
 /** Response bytes that may be on their way to a handler that has not taken any. */
 const WINDOW = 256 * 1024;
 
-const enum State { Queued, Started, Responding, Upgraded, Over }
+/** `Waiting`: the engine has it, and no connection for it. */
+const enum State { Queued, Waiting, Started, Responding, Upgraded, Over }
 
 /** What a handler holds: the ways to rest, go on, and give up. */
 export class Controller {
@@ -128,7 +129,7 @@ export class Exchange implements RequestEnd, UploadTarget {
     return this._client._settings.strictContentLength;
   }
 
-  /** Hands the request to the engine. */
+  /** Hands the request to the engine; if it can be written at once, the handler hears of it before. */
   _send(): void {
     if (!this.isLive) {
       return;
@@ -152,11 +153,15 @@ export class Exchange implements RequestEnd, UploadTarget {
     } else if (length === 0) {
       kind = link.BODY_EMPTY;
     }
+    const starts = client._takes(request);
+    if (starts && !this.start()) {
+      return;
+    }
     link.dispatch({
       slot: this._slot,
       generation: this._generation,
-      client: client._number(),
-      flags: this.flags(kind),
+      client: client._number,
+      flags: this.flags(kind) | Number(starts) << 16,
       headersTimeout: milliseconds(request.headersTimeout ?? client._settings.headersTimeout),
       bodyTimeout: milliseconds(request.bodyTimeout ?? client._settings.bodyTimeout),
       credit: WINDOW,
@@ -171,6 +176,12 @@ export class Exchange implements RequestEnd, UploadTarget {
       plain: client._isPlain,
       length,
     });
+    if (starts) {
+      this.started();
+    } else {
+      this.state = State.Waiting;
+      client._waiting++;
+    }
   }
 
   private flags(kind: number): number {
@@ -190,41 +201,50 @@ export class Exchange implements RequestEnd, UploadTarget {
       | (request.typeOfService ?? 0) << 8;
   }
 
-  _onStart(): void {
-    if (this.state !== State.Queued && this.controller !== null) {
+  _onOffer(): void {
+    if (this.start()) {
+      link.go(this._slot, this._generation);
+      this.started();
+    }
+  }
+
+  /** There is a connection, and nothing was written yet; returns whether something is to be. */
+  private start(): boolean {
+    if (this.controller !== null) {
       // Sent once more: the controller of the first attempt is void.
       this.controller._exchange = null;
     } else {
-      this._client._started();
+      this._client._running++;
+      this.leaveWaiting();
     }
     this.state = State.Started;
     const controller = (this.controller = new Controller(this));
     const { request } = this;
     if (request._bodyError !== null) {
       controller.abort(request._bodyError.error);
-      return;
+      return false;
     }
     try {
       request._handler.onRequestStart(controller, null);
     } catch (error) {
       this._abort(error);
     }
-    if (!this.isLive) {
-      return;
-    }
+    return this.isLive;
+  }
+
+  /** The engine writes it now. */
+  private started(): void {
     if (channels.sendHeaders.hasSubscribers) {
       this.publishHead();
     }
-    if (request._body === null) {
+    if (this.request._body === null) {
       this.requestSent();
     }
   }
 
-  /** It had to wait, and nothing was sent yet. */
-  _onOffer(): void {
-    this._onStart();
-    if (this.isLive) {
-      link.go(this._slot, this._generation);
+  private leaveWaiting(): void {
+    if (this.state === State.Waiting) {
+      this._client._waiting--;
     }
   }
 
@@ -528,7 +548,9 @@ export class Exchange implements RequestEnd, UploadTarget {
   /** Ends the request on our side: callbacks of it that are on their way will be dropped. */
   _abort(reason: unknown): void {
     if (this.isLive && this.state !== State.Upgraded) {
-      link.abort(this._slot, this._generation);
+      if (this.state !== State.Queued) {
+        link.abort(this._slot, this._generation);
+      }
       this._fail(reason);
     }
   }
@@ -562,6 +584,7 @@ export class Exchange implements RequestEnd, UploadTarget {
   /** Gives the slot back. */
   private close(): void {
     const running = this._isRunning;
+    this.leaveWaiting();
     this.state = State.Over;
     this.held = null;
     link.closeSlot(this._slot);

@@ -34,6 +34,8 @@ const generations: number[] = [];
 const freeSlots: number[] = [];
 const clients: (ClientEnd | undefined)[] = [];
 const freeClients: number[] = [];
+/** Those that were dispatched in this turn. */
+let fresh: RequestEnd[] = [];
 const pausing: RequestEnd[] = [];
 /** Requests in flight and clients that are closing: what keeps the process alive. */
 let alive = 0;
@@ -127,6 +129,14 @@ function onScheduled(): void {
 
 /** Hands over what was gathered. */
 function flush(): void {
+  // Their callbacks may dispatch more.
+  while (fresh.length > 0) {
+    const all = fresh;
+    fresh = [];
+    for (const request of all) {
+      request._send();
+    }
+  }
   if (pausing.length > 0) {
     // What they write is handed over below.
     const all = pausing.splice(0);
@@ -387,6 +397,12 @@ export function go(slot: number, generation: number): void {
 
 export function abort(slot: number, generation: number): void {
   requestCommand(8, slot, generation);
+}
+
+/** Lets `request` be sent at the end of the turn. */
+export function sendLater(request: RequestEnd): void {
+  fresh.push(request);
+  schedule();
 }
 
 /** Asks `request` at the end of the turn whether it still rests: most pauses are over by then. */

@@ -3,8 +3,7 @@
 /** What a number in an event's head names. */
 export interface RequestEnd {
   readonly _generation: number;
-  _onStart(): void;
-  /** The same, before anything is sent: the engine waits for `go`. */
+  /** It can be sent, and the engine waits for `go`. */
   _onOffer(): void;
   _onInformational(status: number, reason: string, fields: string): void;
   _onHead(status: number, reason: string, fields: string): void;
@@ -15,6 +14,8 @@ export interface RequestEnd {
   _onBodySent(): void;
   _onUpgrade(status: number, reason: string, fields: string): void;
   _onFailure(failure: Failure): void;
+  /** The turn in which it was dispatched is over. */
+  _send(): void;
   /** The consumer is still resting at the end of the turn. */
   _settlePause(): void;
 }
@@ -161,11 +162,7 @@ function record(first: number, i: number, ends: Ends): number {
   }
   switch (kind) {
     case 1:
-      if (first >>> 16 === 1) {
-        request._onOffer();
-      } else {
-        request._onStart();
-      }
+      request._onOffer();
       break;
     case 2: case 3: case 10:
       headRecord(kind, first >>> 16, i, request);

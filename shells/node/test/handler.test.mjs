@@ -136,7 +136,7 @@ test('abort from outside, at every moment of a response', async (t) => {
   await settle();
 });
 
-test('who had to wait for a connection and gives up in onRequestStart sends nothing', async (t) => {
+test('who gives up in onRequestStart sends nothing, and the connection stays', async (t) => {
   const seen = [];
   let answer;
   const other = await httpServer(t, (_, response) => response.end());
@@ -147,6 +147,8 @@ test('who had to wait for a connection and gives up in onRequestStart sends noth
       request.url === '/slow' || answer();
     });
     const client = using(t, new Dispatcher(server.origin, options));
+    let connections = 0;
+    client.on('connect', () => connections++);
     const reason = new Error('too late');
     const giving = (path) => run(client, { path, method: 'POST', body: 'x' }, { onRequestStart: (controller) => controller.abort(reason) });
     assert.equal((await giving('/connecting')).error, reason);
@@ -160,7 +162,10 @@ test('who had to wait for a connection and gives up in onRequestStart sends noth
     assert.equal((await waiting).error, reason);
     assert.equal((await slow).status, 200);
     assert.equal((await next).status, 200);
-    assert.deepEqual(seen.splice(0), ['/slow', '/next']);
+    assert.equal((await giving('/free')).error, reason);
+    assert.equal((await run(client, { path: '/last' })).status, 200);
+    assert.deepEqual(seen.splice(0), ['/slow', '/next', '/last']);
+    assert.equal(connections, 1);
   }
 });
 

@@ -28,8 +28,6 @@ pub(super) struct Client {
     /// What was not sent yet. Requests that were aborted are left in it until they come to the
     /// front.
     pub(super) queue: RefCell<VecDeque<Box<Request>>>,
-    /// How many in front of the queue had to wait: they may not be wanted any more.
-    pub(super) waited: Cell<usize>,
     pub(super) depth: Cell<u32>,
     /// Its connection, after it was lent.
     pub(super) returned: Cell<Option<Box<Lent>>>,
@@ -77,7 +75,6 @@ impl Client {
             depth: Cell::new(options.pipelining),
             options,
             queue: RefCell::default(),
-            waited: Cell::new(0),
             returned: Cell::default(),
             asked: Cell::new(0),
             answer: Cell::default(),
@@ -128,52 +125,34 @@ impl Client {
                 return Some(f(request));
             }
             queue.pop_front();
-            self.waited.set(self.waited.get().saturating_sub(1));
         }
         None
     }
 
-    /// The request in front leaves the queue: it, and whether its start has been told.
-    pub(super) fn take(&self, shared: &Shared) -> Option<(Box<Request>, bool)> {
-        let request = self.queue.borrow_mut().pop_front()?;
-        self.waited.set(self.waited.get().saturating_sub(1));
-        let offer = shared.with_slot(request.id, |slot| core::mem::take(&mut slot.offer));
-        Some((request, offer == Some(Offer::Accepted)))
+    /// The request in front leaves the queue.
+    pub(super) fn take(&self) -> Option<Box<Request>> {
+        self.queue.borrow_mut().pop_front()
     }
 
     /// The request is to be sent again, before all others.
     pub(super) fn put_back(&self, shared: &Shared, request: Box<Request>) {
         shared.with_slot(request.id, |slot| slot.offer = Offer::Untold);
         self.queue.borrow_mut().push_front(request);
-        self.waited.set(self.waited.get() + 1);
     }
 
-    /// Whatever is in the queue has to wait.
-    pub(super) fn wait(&self) {
-        self.waited.set(self.queue.borrow().len());
-    }
-
-    /// Whether the request in front is wanted. Of those that had to wait, up to `room` are asked
-    /// about.
+    /// Whether the request in front may be written. If nobody was told that it can be, up to
+    /// `room` requests are offered.
     pub(super) fn is_wanted(&self, shared: &Shared, room: usize) -> bool {
-        let waited = self.waited.get();
-        if waited == 0 {
-            return true;
-        }
         let queue = self.queue.borrow();
-        for request in queue.iter().take(waited.min(room)) {
-            let before = shared.with_slot(request.id, |slot| {
-                let before = slot.offer;
-                if before == Offer::Untold {
-                    slot.offer = Offer::Told;
+        let front = queue.front().and_then(|front| shared.with_slot(front.id, |slot| slot.offer));
+        if front == Some(Offer::Untold) {
+            for request in queue.iter().take(room) {
+                let before = shared.with_slot(request.id, |slot| slot.offer.tell());
+                if before == Some(Offer::Untold) {
+                    shared.emit(Event::Offer { id: request.id });
                 }
-                before
-            });
-            if before == Some(Offer::Untold) {
-                shared.emit(Event::Offer { id: request.id });
             }
         }
-        let front = queue.front().and_then(|front| shared.with_slot(front.id, |slot| slot.offer));
         front.is_none_or(|offer| offer == Offer::Accepted)
     }
 
@@ -225,10 +204,7 @@ async fn live(shared: &Rc<Shared>, client: &Rc<Client>) {
         let asker = Asker { shared, client };
         let connect = connect::connect(&asker, &client.options, &wish);
         match client.unless_destroyed(connect).await {
-            Some(Ok(ready)) => {
-                client.wait();
-                serve(shared, client, wish, ready).await;
-            }
+            Some(Ok(ready)) => serve(shared, client, wish, ready).await,
             Some(Err(failure)) => refuse(shared, client, &wish, *failure),
             None => return,
         }
@@ -306,7 +282,6 @@ fn refuse(shared: &Shared, client: &Client, wish: &Wish, failure: Failure) {
     let one_name = failure.code == "ERR_TLS_CERT_ALTNAME_INVALID";
     shared.emit(Event::ConnectFailed { client: client.id, failure });
     let waiting = client.queue.take();
-    client.waited.set(0);
     for request in waiting {
         if one_name && Wish::of(&request).servername != wish.servername {
             client.queue.borrow_mut().push_back(request);

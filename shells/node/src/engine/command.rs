@@ -258,6 +258,9 @@ pub struct RequestFlags {
     pub expect_continue: bool,
     /// HTTP/1.1 only, whatever the client allows.
     pub no_h2: bool,
+    /// The caller knows of a connection that can take it: it is written as soon as possible,
+    /// without [`Event::Offer`](super::Event::Offer).
+    pub started: bool,
 }
 
 #[cfg(test)]

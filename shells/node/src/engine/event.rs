@@ -9,13 +9,9 @@ use super::failure::Failure;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The request has a connection; its first bytes are written now.
-    Start {
-        /// Which.
-        id: RequestId,
-    },
-    /// The same for a request that had to wait, and may not be wanted any more: nothing is written
-    /// before [`Command::Go`](super::Command::Go). No [`Event::Start`] follows.
+    /// The request has a connection, and nothing of it is written before
+    /// [`Command::Go`](super::Command::Go). Said again when it has to be sent again; not said first
+    /// of a request that was [`started`](super::RequestFlags::started).
     Offer {
         /// Which.
         id: RequestId,

@@ -88,7 +88,8 @@ impl Lent {
             Body::Stream { .. } => false,
         };
         let flags = request.flags;
-        let ordinary = !flags.connect
+        let ordinary = flags.started
+            && !flags.connect
             && !flags.reset
             && request.head.upgrade().is_empty()
             && request.type_of_service.is_none();
@@ -147,7 +148,6 @@ impl Lent {
                 http1::Event::Body(part) if body.is_empty() => body = part,
                 http1::Event::End(trailers) if used == data.len() && !self.machine.is_closed() => {
                     let id = request.id;
-                    sink.emit(Event::Start { id });
                     if let Body::Whole(_) = request.body {
                         sink.emit(Event::BodySent { id });
                     }
@@ -248,7 +248,6 @@ mod tests {
     impl EventSink for Names {
         fn emit(&mut self, event: Event<'_>) {
             self.0.push(match event {
-                Event::Start { .. } => "start",
                 Event::BodySent { .. } => "body sent",
                 Event::Response { body, .. } if body == b"hi" => "response",
                 _ => "another",
@@ -285,7 +284,7 @@ mod tests {
             client: ClientId(client),
             head,
             body,
-            flags: RequestFlags::default(),
+            flags: RequestFlags { started: true, ..RequestFlags::default() },
             headers_timeout_ms: 0,
             body_timeout_ms: 0,
             credit: 1 << 20,
@@ -336,7 +335,7 @@ mod tests {
             arrived(&lane, ANSWER.len());
             let mut names = Names::default();
             assert_eq!(look_for(&lane, &mut names), Look::Answered);
-            assert_eq!(names.0, ["start", "body sent", "response"]);
+            assert_eq!(names.0, ["body sent", "response"]);
         }
     }
 
@@ -381,7 +380,12 @@ mod tests {
     fn what_cannot_go_by_itself_is_left_to_submit() {
         let (lane, _server) = lane();
         let long = Body::Whole(vec![0; BODY_LEN + 1].into());
+        let mut unstarted = dispatch(7, Body::None);
+        if let Command::Dispatch(request) = &mut unstarted[0] {
+            request.flags.started = false;
+        }
         for left in [
+            unstarted,
             dispatch(8, Body::None),
             dispatch(7, Body::Stream { length: None }),
             dispatch(7, long),

@@ -62,9 +62,9 @@ pub trait EventSink: Send {
     /// Everything that was ready has been done: JavaScript may be woken.
     ///
     /// Called before the engine's thread sleeps, and during long work at least once per
-    /// millisecond. With nothing to tell it costs nothing. When nothing but [`Event::Start`] and
-    /// [`Event::BodySent`] has gathered, that may wait for something better, which is likely to
-    /// follow: returns whether it does.
+    /// millisecond. With nothing to tell it costs nothing. When nothing but [`Event::BodySent`] has
+    /// gathered, that may wait for something better, which is likely to follow: returns whether it
+    /// does.
     fn flush(&mut self) -> bool;
 
     /// The same, a millisecond after something began to wait, and again as long as it does.

@@ -60,13 +60,24 @@ pub(super) struct Slot {
     pub(super) waker: Option<Waker>,
 }
 
-/// Whether a request that had to wait is still wanted.
+/// Whether the caller knows that a request can be written, and wants it to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Offer {
     #[default]
     Untold,
     Told,
     Accepted,
+}
+
+impl Offer {
+    /// The caller is told, unless it was before; what was so before.
+    pub(super) fn tell(&mut self) -> Self {
+        let before = *self;
+        if before == Self::Untold {
+            *self = Self::Told;
+        }
+        before
+    }
 }
 
 /// The sink is flushed at least so often while there is much to do.
@@ -262,7 +273,6 @@ impl Shared {
         self.pace.is_late();
         if let Some(request) = &lent.request {
             self.open(request);
-            self.emit(Event::Start { id: request.id });
         }
         self.with_client(lent.client, |client| client.returned.set(Some(Box::new(lent))));
     }
@@ -275,6 +285,7 @@ impl Shared {
             live: true,
             client: request.client.0,
             credit: u64::from(request.credit),
+            offer: if request.flags.started { Offer::Accepted } else { Offer::Untold },
             ..Slot::default()
         };
         let mut slots = self.slots.borrow_mut();

@@ -14,6 +14,9 @@
 //! 13 answer: client, number, length, JSON: `{ addresses, socket, h2 }`, or null
 //! ```
 //!
+//! Flags: the fields of `RequestFlags` in their order, bits 0 to 6 and 16; 7: bits 8 to 15 are the
+//! type of service.
+//!
 //! Body kinds: 0 none, 1 empty, 2 bytes behind the head (low: their length), 3 body number low, 4 a
 //! stream, 5 a stream of low + 2^32 * high bytes.
 
@@ -144,6 +147,7 @@ fn request_flags(bits: u32) -> RequestFlags {
         head: is(4),
         expect_continue: is(5),
         no_h2: is(6),
+        started: is(16),
     }
 }
 

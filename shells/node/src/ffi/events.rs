@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! kind | version << 8 | status << 16, slot, generation
-//!   1 start; with 1 as the status: offer
+//!   1 offer
 //!   2 informational, 3 head, 10 upgrade: length of reason, length of fields, reason, fields
 //!   4 data: length, bytes              5 owned data: length (the bytes are fetched by `take`)
 //!   6 end: length of trailers, trailers
@@ -241,14 +241,10 @@ impl<W: Fn()> Sink<W> {
 
 impl<W: Fn() + Send> EventSink for Sink<W> {
     fn emit(&mut self, event: Event<'_>) {
-        self.urgent |= !matches!(
-            event,
-            Event::Start { .. } | Event::BodySent { .. } | Event::Connecting { .. }
-        );
+        self.urgent |= !matches!(event, Event::BodySent { .. } | Event::Connecting { .. });
         self.count += 1;
         match event {
-            Event::Start { id } => self.request(1, id),
-            Event::Offer { id } => self.request(1 | 1 << 16, id),
+            Event::Offer { id } => self.request(1, id),
             Event::Informational { id, head } => self.head(2, id, &head),
             Event::Head { id, head } => self.head(3, id, &head),
             Event::Data { id, data } => self.data(id, data),
@@ -405,7 +401,7 @@ mod tests {
             wakes.fetch_add(1, Ordering::Relaxed);
         });
         assert!(!sink.flush() && !sink.flush_late(), "there is nothing");
-        sink.emit(Event::Start { id: ID });
+        sink.emit(Event::BodySent { id: ID });
         sink.emit(Event::BodySent { id: ID });
         assert!(sink.flush() && sink.flush() && sink.flush_late());
         assert_eq!(woken(), 0, "something better may follow");
@@ -414,7 +410,7 @@ mod tests {
         assert_eq!(woken(), 1);
         let mut slab = [0; 64];
         assert_eq!(queue.drain(&mut slab), Drained::Copied { bytes: 40, more: false });
-        sink.emit(Event::Start { id: ID });
+        sink.emit(Event::BodySent { id: ID });
         assert!(sink.flush_late(), "it has just come");
         assert!(!sink.flush_late());
         assert_eq!(woken(), 2);

@@ -76,7 +76,7 @@ enum Stage {
 
 fn follow(stage: Stage, told: &Told) -> Stage {
     match (stage, told) {
-        (Stage::Queued | Stage::Started, Told::Start(_)) => Stage::Started,
+        (Stage::Queued | Stage::Started, Told::Offer(_)) => Stage::Started,
         (Stage::Started, Told::Informational(..)) => Stage::Started,
         (Stage::Started, Told::Head(..)) => Stage::Body,
         (Stage::Started, Told::Upgrade(..)) => Stage::Raw,

@@ -28,7 +28,7 @@ fn a_small_response_is_one_event() {
     let Told::Connected(connected, info) = harness.next() else { panic!("not connected") };
     assert_eq!((connected, info.version), (client, Version::Http11));
     assert_eq!(info.remote, Some(server.address));
-    assert_eq!(harness.next(), Told::Start(id));
+    assert_eq!(harness.next(), Told::Offer(id));
     let Told::Response(of, head, body, trailers) = harness.next() else { panic!("no response") };
     assert_eq!((of, head.status, body.as_slice()), (id, 200, b"hello".as_slice()));
     assert_eq!((head.reason.as_str(), trailers.as_str()), ("Fine by me", ""));
@@ -93,11 +93,11 @@ fn bodies_are_framed_by_what_is_known() {
     let mut harness = Harness::new();
     harness.open(options(server.address));
     let whole = harness.dispatch(Ask::post("/", Ask::whole(b"abc")));
-    assert_eq!(harness.next_of(whole), Told::Start(whole));
+    assert_eq!(harness.next_of(whole), Told::Offer(whole));
     assert_eq!(harness.next_of(whole), Told::BodySent(whole));
     harness.response(whole).expect("a response");
     let id = harness.dispatch(Ask::post("/", Body::Stream { length: None }));
-    assert_eq!(harness.next_of(id), Told::Start(id));
+    assert_eq!(harness.next_of(id), Told::Offer(id));
     let Told::BodyCredit(_, credit) = harness.next_of(id) else { panic!("no room") };
     assert!(credit >= 64 << 10);
     for chunk in [b"abc".as_slice(), b"defghi"] {
@@ -216,12 +216,12 @@ fn an_abort_frees_the_connection_and_those_behind_are_sent_again() {
     let mut harness = Harness::new();
     harness.open(ClientOptions { pipelining: 2, ..options(server.address) });
     let [first, second] = ["/0", "/1"].map(|path| harness.dispatch(Ask::get(path)));
-    assert_eq!(harness.next_of(second), Told::Start(second));
+    assert_eq!(harness.next_of(second), Told::Offer(second));
     arrived.recv().expect("both requests");
     harness.tell(Command::Abort { id: first });
     let failure = harness.connection_failure();
     assert_eq!((failure.kind, &*failure.message), (Kind::Informational, "aborted"));
-    assert_eq!(harness.next_of(second), Told::Start(second), "again");
+    assert_eq!(harness.next_of(second), Told::Offer(second), "again");
     harness.response(second).expect("a response");
     server.finish();
 }
@@ -252,7 +252,7 @@ fn early_hints_trailers_and_chunks_come_through() {
     let mut harness = Harness::new();
     harness.open(options(server.address));
     let id = harness.dispatch(Ask::get("/"));
-    assert_eq!(harness.next_of(id), Told::Start(id));
+    assert_eq!(harness.next_of(id), Told::Offer(id));
     let Told::Informational(_, head) = harness.next_of(id) else { panic!("no hints") };
     assert_eq!((head.status, head.fields.as_str()), (103, "Link: </a>\r\n"));
     let (head, body, trailers) = harness.response(id).expect("a response");
@@ -330,7 +330,7 @@ fn destroy_ends_everything_without_a_word_about_requests() {
     let client = harness.open(options(server.address));
     let id = harness.dispatch(Ask::get("/"));
     harness.dispatch(Ask::get("/"));
-    assert_eq!(harness.next_of(id), Told::Start(id));
+    assert_eq!(harness.next_of(id), Told::Offer(id));
     arrived.recv().expect("the first request");
     harness.tell(Command::Destroy { client });
     let Told::Disconnected(_, failure) = harness.next() else { panic!("still connected") };
@@ -347,7 +347,7 @@ fn a_full_sink_stops_the_reading() {
     harness.open(options(server.address));
     harness.full.store(true, Ordering::SeqCst);
     let id = harness.dispatch(Ask::get("/"));
-    assert_eq!(harness.next_of(id), Told::Start(id));
+    assert_eq!(harness.next_of(id), Told::Offer(id));
     assert!(harness.is_quiet(Duration::from_millis(100)));
     harness.full.store(false, Ordering::SeqCst);
     harness.tell(Command::Drained);

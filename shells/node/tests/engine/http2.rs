@@ -259,7 +259,7 @@ fn an_abort_ends_one_stream() {
     let mut harness = Harness::new();
     harness.open(options);
     let never = harness.dispatch(Ask::get("/never"));
-    assert_eq!(harness.next_of(never), Told::Start(never));
+    assert_eq!(harness.next_of(never), Told::Offer(never));
     harness.tell(Command::Abort { id: never });
     let other = harness.dispatch(Ask::get("/"));
     harness.response(other).expect("a response on the same connection");
@@ -362,7 +362,7 @@ fn hints_come_early() {
     let mut harness = Harness::new();
     harness.open(options);
     let id = harness.dispatch(Ask::get("/"));
-    assert_eq!(harness.next_of(id), Told::Start(id));
+    assert_eq!(harness.next_of(id), Told::Offer(id));
     let Told::Informational(_, head) = harness.next_of(id) else { panic!("no hints") };
     assert_eq!((head.status, head.fields.as_str()), (103, "link: </a>\r\n"));
     harness.response(id).expect("a response");
@@ -382,7 +382,7 @@ fn a_websocket_is_an_extended_connect() {
     let mut harness = Harness::new();
     harness.open(options);
     let id = harness.dispatch(Ask { upgrade: "websocket", ..Ask::get("/chat") });
-    assert_eq!(harness.next_of(id), Told::Start(id));
+    assert_eq!(harness.next_of(id), Told::Offer(id));
     let Told::Upgrade(_, head) = harness.next_of(id) else { panic!("no upgrade") };
     assert_eq!(head.status, 200);
     harness.tell(Command::BodyChunk { id, chunk: Bytes::from_static(b"ping") });
@@ -429,7 +429,7 @@ fn destroy_says_nothing_about_requests() {
     let mut harness = Harness::new();
     let client = harness.open(options);
     let id = harness.dispatch(Ask::get("/"));
-    assert_eq!(harness.next_of(id), Told::Start(id));
+    assert_eq!(harness.next_of(id), Told::Offer(id));
     harness.tell(Command::Destroy { client });
     assert_eq!(harness.connection_failure().kind, Kind::Destroyed);
     assert_eq!(harness.next(), Told::Closed(client));

@@ -64,7 +64,8 @@ fn warm_up(harness: &mut Harness) {
     }
 }
 
-fn ask(harness: &mut Harness, ask: Ask) -> Whole {
+fn ask(harness: &mut Harness, mut ask: Ask) -> Whole {
+    ask.flags.started = true;
     let id = harness.dispatch(ask);
     harness.response(id).expect("a response")
 }

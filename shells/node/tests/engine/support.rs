@@ -24,7 +24,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// An event, with all that it borrowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
-    Start(RequestId),
+    Offer(RequestId),
     Informational(RequestId, Answer),
     Head(RequestId, Answer),
     Data(RequestId, Vec<u8>),
@@ -82,10 +82,9 @@ impl EventSink for Sink {
             return;
         }
         self.batch.push(match event {
-            Event::Start { id } => Told::Start(id),
             Event::Offer { id } => {
                 let _ = self.offered.send(id);
-                Told::Start(id)
+                Told::Offer(id)
             }
             Event::Informational { id, head } => Told::Informational(id, answer(&head)),
             Event::Head { id, head } => Told::Head(id, answer(&head)),
@@ -239,7 +238,7 @@ impl Harness {
         let mut body = Vec::new();
         loop {
             match self.next_of(id) {
-                Told::Start(_)
+                Told::Offer(_)
                 | Told::Informational(..)
                 | Told::BodyCredit(..)
                 | Told::BodySent(_) => {}
@@ -270,7 +269,7 @@ impl Harness {
 impl Told {
     pub(crate) fn request(&self) -> Option<RequestId> {
         match self {
-            Self::Start(id)
+            Self::Offer(id)
             | Self::Informational(id, _)
             | Self::Head(id, _)
             | Self::Data(id, _)

@@ -119,7 +119,6 @@ impl H1 {
             Ok(false) => self.step(cx, now),
             Err(ending) => Err(ending),
         };
-        self.client.wait();
         self.shared.flush_at(now);
         match done.and_then(|()| self.lend(cx)) {
             Ok(()) => Poll::Pending,
@@ -143,9 +142,8 @@ impl H1 {
         loop {
             self.send(now)?;
             self.write(cx);
-            match self.read(cx, now)? {
-                Progress::Some => self.client.wait(),
-                Progress::None => break,
+            if let Progress::None = self.read(cx, now)? {
+                break;
             }
         }
         if let Some(error) = self.write_error.take() {

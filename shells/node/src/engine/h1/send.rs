@@ -44,17 +44,14 @@ impl H1 {
             if !client.is_wanted(&self.shared, self.client.depth.get().max(1) as usize) {
                 return Ok(());
             }
-            if let Some((request, told)) = client.take(&self.shared) {
-                self.begin(now, request, told)?;
+            if let Some(request) = client.take() {
+                self.begin(now, request)?;
             }
         }
     }
 
-    fn begin(&mut self, now: Instant, request: Box<Request>, told: bool) -> Result<(), Ending> {
+    fn begin(&mut self, now: Instant, request: Box<Request>) -> Result<(), Ending> {
         let id = request.id;
-        if !told {
-            self.shared.emit(Event::Start { id });
-        }
         if let Some(value) = request.type_of_service {
             self.stream.mark(value);
         }

@@ -18,27 +18,37 @@ pub(super) fn request(
     extended: bool,
 ) -> Result<http::Request<()>, Box<Failure>> {
     let head = &request.head;
-    let upgrade = head.upgrade();
     let mut built = http::Request::new(());
     *built.version_mut() = Version::HTTP_2;
     *built.method_mut() = Method::from_bytes(head.method()).map_err(|_| invalid("method"))?;
-    if !upgrade.is_empty() {
-        if !upgrade.eq_ignore_ascii_case(b"websocket") {
-            let token = String::from_utf8_lossy(upgrade);
-            let message = format!("Custom upgrade \"{token}\" not supported over HTTP/2");
-            return Err(Box::new(Failure::new(Kind::InvalidArgument).with_message(message)));
-        }
-        if !extended {
-            let message = "HTTP/2: Extended CONNECT protocol not supported by server";
-            return Err(Box::new(Failure::new(Kind::Informational).with_message(message)));
-        }
-        let protocol = core::str::from_utf8(upgrade).map_err(|_| invalid("upgrade"))?;
+    if let Some(protocol) = upgrade(request, extended)? {
         *built.method_mut() = Method::CONNECT;
         built.extensions_mut().insert(h2::ext::Protocol::from(protocol));
     }
     *built.uri_mut() = uri(request, options)?;
     fields(request, built.headers_mut())?;
     Ok(built)
+}
+
+/// The protocol that `request` wants to change to.
+///
+/// # Errors
+/// One that there is not, or that the server does not offer.
+pub(super) fn upgrade(request: &Request, extended: bool) -> Result<Option<&str>, Box<Failure>> {
+    let upgrade = request.head.upgrade();
+    if upgrade.is_empty() {
+        return Ok(None);
+    }
+    if !upgrade.eq_ignore_ascii_case(b"websocket") {
+        let token = String::from_utf8_lossy(upgrade);
+        let message = format!("Custom upgrade \"{token}\" not supported over HTTP/2");
+        return Err(Box::new(Failure::new(Kind::InvalidArgument).with_message(message)));
+    }
+    if !extended {
+        let message = "HTTP/2: Extended CONNECT protocol not supported by server";
+        return Err(Box::new(Failure::new(Kind::Informational).with_message(message)));
+    }
+    core::str::from_utf8(upgrade).map(Some).map_err(|_| invalid("upgrade"))
 }
 
 fn uri(request: &Request, options: &ClientOptions) -> Result<Uri, Box<Failure>> {

@@ -19,7 +19,6 @@ use tokio::time::{Instant, Sleep};
 use super::client::{Client, Wish};
 use super::command::{Body, Request};
 use super::connect::Ready;
-use super::event::Event;
 use super::failure::{Failure, Kind};
 use super::guard::{broken, guarded};
 use super::shared::Shared;
@@ -111,7 +110,6 @@ impl H2 {
     /// Does all that can be done now; in the end tells why the connection is over.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
         let ending = self.step(cx);
-        self.client.wait();
         self.shared.flush_at(self.shared.now());
         match ending {
             Some(failure) => Poll::Ready(failure),
@@ -170,7 +168,11 @@ impl H2 {
             match front {
                 Some((true, false)) => {}
                 // Whether the server has upgrades is told by its settings.
-                Some((true, true)) if self.pinger.has_settings(cx) => {}
+                Some((true, true)) if self.pinger.has_settings(cx) => {
+                    if self.refuses_upgrade() {
+                        continue;
+                    }
+                }
                 Some((false, _)) if self.running.count.get() == 0 => {
                     let failure = Failure::new(Kind::Informational);
                     return Some(failure.with_message("servername changed"));
@@ -189,23 +191,33 @@ impl H2 {
             if !self.client.is_wanted(&self.shared, free as usize) {
                 return None;
             }
-            if let Some((request, told)) = self.client.take(&self.shared) {
-                self.begin(request, told);
+            if let Some(request) = self.client.take() {
+                self.begin(request);
             }
         }
         None
     }
 
-    fn begin(&mut self, request: Box<Request>, told: bool) {
+    /// Whether the request in front wants an upgrade that is not to be had, and has failed.
+    fn refuses_upgrade(&self) -> bool {
+        let extended = self.sender.is_extended_connect_protocol_enabled();
+        let check = |request: &Request| head::upgrade(request, extended).err();
+        let Some(failure) = self.client.front(&self.shared, check).flatten() else {
+            return false;
+        };
+        if let Some(request) = self.client.take() {
+            self.shared.fail(request.id, *failure);
+        }
+        true
+    }
+
+    fn begin(&mut self, request: Box<Request>) {
         let id = request.id;
         let extended = self.sender.is_extended_connect_protocol_enabled();
         let head = match head::request(&request, &self.client.options, extended) {
             Ok(head) => head,
             Err(failure) => return self.shared.fail(id, *failure),
         };
-        if !told {
-            self.shared.emit(Event::Start { id });
-        }
         let raw = request.flags.connect || !request.head.upgrade().is_empty();
         let ends = !raw && matches!(request.body, Body::None | Body::Empty);
         match self.sender.send_request(head, ends) {
