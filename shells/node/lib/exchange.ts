@@ -237,7 +237,8 @@ export class Exchange implements RequestEnd, UploadTarget {
     if (channels.sendHeaders.hasSubscribers) {
       this.publishHead();
     }
-    if (this.request._body === null) {
+    const { _body: body } = this.request;
+    if (body === null || body.whole?.length === 0) {
       this.requestSent();
     }
   }
@@ -312,6 +313,10 @@ export class Exchange implements RequestEnd, UploadTarget {
   }
 
   _onBodySent(): void {
+    if (this.state === State.Upgraded) {
+      this.socket!._sent();
+      return;
+    }
     const { _body: body } = this.request;
     const whole = body?.whole;
     if (whole && whole.length !== body.length && this._client._isPlain) {
@@ -345,7 +350,9 @@ export class Exchange implements RequestEnd, UploadTarget {
     }
     try {
       handler.onResponseStarted?.();
-      handler.onResponseStart!(controller, status, headers.parse(fields), reason);
+      if (this.isLive) {
+        handler.onResponseStart!(controller, status, headers.parse(fields), reason);
+      }
     } catch (error) {
       this._abort(error);
     }

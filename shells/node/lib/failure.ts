@@ -25,7 +25,7 @@ const MAKERS: ((failure: Failure) => Error)[] = [
   (f) => new errors.InformationalError(f.message),
   (f) => new errors.RequestAbortedError(f.message),
   () => new errors.ClientDestroyedError(),
-  (f) => coded(f.message, f.code),
+  http2,
   (f) => new errors.ProxyConnectionError(cause(f), f.message),
   (f) => new errors.SecureProxyConnectionError(cause(f), f.message),
   (f) => new errors.Socks5ProxyError(f.message, f.code),
@@ -48,6 +48,14 @@ function coded(message: string, code: string): Error {
   const error: SystemError = new Error(message);
   if (code) {
     error.code = code;
+  }
+  return error;
+}
+
+function http2(failure: Failure): Error {
+  const error = coded(failure.message, failure.code) as Error & { http2ErrorCode?: number };
+  if (failure.errno) {
+    error.http2ErrorCode = failure.errno;
   }
   return error;
 }

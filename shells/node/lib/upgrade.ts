@@ -26,6 +26,9 @@ export class RawSocket extends Duplex {
   private wantsMore = true;
   private peerEnded = false;
   private idle: NodeJS.Timeout | null = null;
+  /** Called when all that was written is on its way. */
+  private finished: (() => void) | null = null;
+  private sent = false;
 
   constructor(
     private readonly end_: SocketEnd,
@@ -120,6 +123,13 @@ export class RawSocket extends Duplex {
     }
   }
 
+  /** @internal Nothing that was written is left, and nothing more can be. */
+  _sent(): void {
+    this.sent = true;
+    this._grant(Infinity);
+    this.finished?.();
+  }
+
   override _read(): void {
     this.wantsMore = true;
     while (this.wantsMore && this.unread.length > 0) {
@@ -149,8 +159,12 @@ export class RawSocket extends Duplex {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.end_._socketEnd();
-    done();
+    if (this.sent) {
+      done();
+    } else {
+      this.finished = done;
+      this.end_._socketEnd();
+    }
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

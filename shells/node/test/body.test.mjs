@@ -263,6 +263,8 @@ test('onBodySent tells the chunks, onRequestSent the end', async (t) => {
   const streamed = await run(agent, { origin: server.origin, method: 'POST', body: generate('ab', 'c') }, { optional: true });
   assert.deepEqual(streamed.calls('onBodySent').map(([chunk]) => String(chunk)), ['ab', 'c']);
   assert.equal(streamed.calls('onRequestSent').length, 1);
+  const empty = await run(agent, { origin: server.origin, method: 'POST', body: new Blob([]) }, { optional: true });
+  assert.deepEqual([empty.calls('onBodySent').length, empty.calls('onRequestSent').length], [0, 1]);
 });
 
 test('an answer before the whole body was sent', async (t) => {

@@ -3,7 +3,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
-import { forebay, h2cServer, rawServer, recorder, run, using } from './support.mjs';
+import { forebay, h2cServer, rawServer, recorder, run, until, using } from './support.mjs';
 
 const { Client, errors } = forebay;
 
@@ -66,6 +66,57 @@ for (const [what, make] of [
     }
   });
 }
+
+test('HTTP/2: what was refused twice fails', async (t) => {
+  const server = await acting(t, refuse, refuse);
+  const { error } = await run(h2(t, server.origin), {});
+  assert.deepEqual([error.code, error.http2ErrorCode], ['ERR_HTTP2_STREAM_ERROR', 7]);
+});
+
+test('HTTP/2: GOAWAY: what runs goes on to its end, and what comes next has another connection', async (t) => {
+  let finish;
+  const server = await acting(t, (stream, session) => {
+    stream.respond({ ':status': 200 });
+    stream.write('half');
+    session.goaway(0);
+    finish = () => stream.end(' and half');
+  });
+  const client = h2(t, server.origin);
+  const gone = new Promise((resolve) => client.once('disconnect', (origin, targets, error) => resolve(error)));
+  const first = run(client, {});
+  const error = await gone;
+  assert.deepEqual([error.name, error.message], ['InformationalError', 'HTTP/2: "GOAWAY" frame received with code 0']);
+  assert.equal((await run(client, {})).body.toString(), 'done');
+  finish();
+  assert.equal((await first).body.toString(), 'half and half');
+});
+
+test('HTTP/2: destroy() ends what still runs on a connection that the server leaves', async (t) => {
+  const closed = [];
+  const server = await acting(t, (stream, session) => {
+    stream.respond({ ':status': 200 });
+    stream.write('half');
+    stream.on('close', () => closed.push(stream.rstCode));
+    session.goaway(0);
+  });
+  const client = h2(t, server.origin);
+  const gone = new Promise((resolve) => client.once('disconnect', resolve));
+  const first = run(client, {});
+  await gone;
+  await client.destroy();
+  assert.ok((await first).error instanceof errors.ClientDestroyedError);
+  await until(() => closed.length === 1);
+});
+
+test('HTTP/2: until the server has said how many streams it takes, one is opened', async (t) => {
+  const server = await h2cServer(t, (request, response) => request.on('end', () => response.end('x')).resume(), {
+    settings: { maxConcurrentStreams: 1 },
+  });
+  const client = h2(t, server.origin);
+  // Bodies that could not be sent again.
+  const all = await Promise.all(Array.from({ length: 5 }, () => run(client, { method: 'POST', body: (async function* () { yield 'once'; }()) })));
+  all.forEach((got) => assert.equal(got.body.toString(), 'x', String(got.error)));
+});
 
 test('HTTP/2: a refused request whose body is a stream fails: it cannot be sent twice', async (t) => {
   const server = await acting(t, refuse);

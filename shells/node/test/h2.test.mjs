@@ -2,7 +2,7 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { certs, forebay, h2Server, h2cServer, recorder, run, using } from './support.mjs';
+import { certs, forebay, h2Server, h2cServer, recorder, run, until, using } from './support.mjs';
 
 const { Agent, Client, H2CClient, Pool, errors } = forebay;
 const { ca } = certs;
@@ -113,6 +113,16 @@ test('HTTP/2: a stream that is reset', async (t) => {
   assert.match(`${error.code} ${error.message}`, /ERR_HTTP2_STREAM_ERROR|HTTP\/2|NGHTTP2_INTERNAL_ERROR/);
 });
 
+/** A server whose websockets are played by `play`. */
+async function websockets(t, play) {
+  const server = await h2Server(t, () => {}, { settings: { enableConnectProtocol: true } });
+  server.server.removeAllListeners('stream').on('stream', (stream) => {
+    stream.on('error', () => {}).respond({ ':status': 200 });
+    play(stream);
+  });
+  return server;
+}
+
 test('HTTP/2: a websocket is an extended CONNECT, its socket a Duplex', async (t) => {
   const server = await h2Server(t, () => {}, { settings: { enableConnectProtocol: true } });
   server.server.removeAllListeners('stream').on('stream', (stream, headers) => {
@@ -127,6 +137,59 @@ test('HTTP/2: a websocket is an extended CONNECT, its socket a Duplex', async (t
   assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'echo one');
   socket.end();
   assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'bye');
+});
+
+for (const [what, ends] of [['is reset', (stream) => stream.close(2)], ['has ended, and is reset', (stream) => stream.end().close(2)]]) {
+  test(`HTTP/2: the socket of a stream that ${what} fails`, async (t) => {
+    const server = await websockets(t, (stream) => setTimeout(ends, 20, stream));
+    const client = using(t, new Client(server.named, { connect: { ca } }));
+    const { socket } = await client.upgrade({ path: '/', protocol: 'websocket' });
+    const error = await new Promise((resolve) => socket.once('error', resolve).resume());
+    assert.deepEqual([error.code, error.http2ErrorCode], ['ERR_HTTP2_STREAM_ERROR', 2]);
+  });
+}
+
+test('HTTP/2: destroy() ends sockets too', async (t) => {
+  const server = await websockets(t, (stream) => stream.write('x'));
+  const client = new Client(server.named, { connect: { ca } });
+  const { socket } = await client.upgrade({ path: '/', protocol: 'websocket' });
+  const failed = new Promise((resolve) => socket.once('error', resolve));
+  await client.destroy();
+  assert.ok((await failed) instanceof errors.ClientDestroyedError);
+});
+
+test('HTTP/2: what a socket writes last arrives, although the server has ended before', async (t) => {
+  let all = '';
+  const server = await websockets(t, (stream) => {
+    stream.on('data', (chunk) => { all += chunk; });
+    stream.end('bye');
+  });
+  const client = using(t, new Client(server.named, { connect: { ca } }));
+  const { socket } = await client.upgrade({ path: '/', protocol: 'websocket' });
+  const last = 'x'.repeat(500_000);
+  socket.once('data', () => socket.write(last));
+  await new Promise((resolve) => socket.once('close', resolve));
+  await until(() => all.length === last.length);
+});
+
+test('HTTP/2: expectContinue: the body is sent when it is wanted, and not to who refuses it', async (t) => {
+  const server = await h2Server(t, (request, response) => {
+    let length = 0;
+    request.on('data', (chunk) => { length += chunk.length; }).on('end', () => response.end(String(length)));
+  });
+  const stayed = [];
+  server.server.on('checkContinue', (request, response) => {
+    request.on('data', () => stayed.push('sent'));
+    response.writeHead(417).end('no');
+  });
+  const client = using(t, new Client(server.named, { connect: { ca } }));
+  const refused = await run(client, { method: 'POST', body: 'hello', expectContinue: true }, { optional: true });
+  assert.deepEqual([refused.status, refused.body.toString(), refused.names().includes('onRequestSent')], [417, 'no', false]);
+  server.server.removeAllListeners('checkContinue');
+  const taken = await run(client, { method: 'POST', body: 'hello', expectContinue: true });
+  assert.equal(taken.body.toString(), '5');
+  assert.deepEqual(taken.calls('onResponseStart').map(([, status]) => status), [100, 200]);
+  assert.deepEqual(stayed, []);
 });
 
 test('HTTP/2: an idle connection is closed after keepAliveTimeout, with the cause', async (t) => {

@@ -290,6 +290,16 @@ for (const where of ['onRequestStart', 'onResponseStart', 'onResponseData', 'onB
   });
 }
 
+test('an abort in onResponseStarted is the end: no onResponseStart follows', async (t) => {
+  const server = await httpServer(t, (request, response) => response.end('x'));
+  const client = using(t, new Client(server.origin));
+  const handler = recorder({ optional: true, onResponseStarted: () => handler.calls('onRequestStart')[0][0].abort() });
+  client.dispatch(GET, handler);
+  await handler.done;
+  await settle();
+  assert.deepEqual(handler.names().slice(-2), ['onResponseStarted', 'onResponseError']);
+});
+
 test('a throw in onResponseEnd: onResponseError follows, the connection stays', async (t) => {
   const connections = new Set();
   const server = await httpServer(t, (request, response) => {

@@ -46,7 +46,7 @@ export const httpsServer = (t, handler, options = {}) =>
   listen(t, createHttps({ ...certs.of('localhost'), ...options }, handler), 'https');
 export const h2Server = (t, handler, options = {}) =>
   listen(t, createSecureServer({ ...certs.of('localhost'), allowHTTP1: true, ...options }, handler), 'https');
-export const h2cServer = (t, handler) => listen(t, createHttp2(handler), 'http');
+export const h2cServer = (t, handler, options = {}) => listen(t, createHttp2(options, handler), 'http');
 /** `talk(socket)` says what a server says that is none of Node.js's. */
 export const rawServer = (t, talk) => listen(t, createNet((socket) => {
   socket.on('error', () => {});

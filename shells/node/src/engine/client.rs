@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use super::ask::Asker;
 use super::command::{Answer, ClientId, Request};
 use super::connect::{self, Ready};
@@ -34,6 +36,8 @@ pub(super) struct Client {
     /// The number of the last question to the caller, and what was answered.
     pub(super) asked: Cell<u32>,
     pub(super) answer: Cell<Option<Option<Answer>>>,
+    /// Tells connections that are leaving that it is destroyed.
+    pub(super) end: Notify,
     /// It was told that there is a connection, and not that it is gone.
     is_connected: Cell<bool>,
     phase: Cell<Phase>,
@@ -77,6 +81,7 @@ impl Client {
             queue: RefCell::default(),
             returned: Cell::default(),
             asked: Cell::new(0),
+            end: Notify::new(),
             answer: Cell::default(),
             is_connected: Cell::new(false),
             phase: Cell::new(Phase::Open),
@@ -92,6 +97,7 @@ impl Client {
 
     pub(super) fn destroy(&self) {
         self.phase.set(Phase::Destroyed);
+        self.end.notify_waiters();
     }
 
     pub(super) fn is_destroyed(&self) -> bool {
@@ -241,11 +247,13 @@ pub(super) async fn serve(shared: &Rc<Shared>, client: &Rc<Client>, wish: Wish, 
 async fn serve_h2(shared: &Rc<Shared>, client: &Rc<Client>, wish: Wish, ready: Ready) -> Failure {
     match H2::new(shared, client, wish, ready).await {
         Ok(mut connection) => {
-            poll_fn(|cx| {
+            let failure = poll_fn(|cx| {
                 client.register(cx);
                 connection.poll(cx)
             })
-            .await
+            .await;
+            connection.leave();
+            failure
         }
         Err(failure) => *failure,
     }

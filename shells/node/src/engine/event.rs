@@ -16,7 +16,7 @@ pub enum Event<'a> {
         /// Which.
         id: RequestId,
     },
-    /// A 1xx response, neither 100 nor 101.
+    /// A 1xx response, neither 100 (but in HTTP/2) nor 101.
     Informational {
         /// Whose.
         id: RequestId,
@@ -64,7 +64,8 @@ pub enum Event<'a> {
         /// Added to what is left.
         bytes: u32,
     },
-    /// The request is written, its body included. Told for requests with a body only.
+    /// The request is written, its body included. Told for requests with a body only, and of an
+    /// upgraded stream when its writing side has ended.
     BodySent {
         /// Whose.
         id: RequestId,

@@ -42,7 +42,7 @@ pub enum Kind {
     Aborted = 13,
     /// `ClientDestroyedError`
     Destroyed = 14,
-    /// HTTP/2: a plain `Error` with `code` and `message`.
+    /// HTTP/2: a plain `Error` with `code` and `message`. `errno` is the code of a reset.
     Http2 = 15,
     /// `ProxyConnectionError` with the first of `causes`.
     Proxy = 16,

@@ -110,6 +110,7 @@ impl Raw {
             self.write_ended = true;
             // A peer that has gone before has read what it wanted.
             drop(result);
+            self.shared.emit(Event::BodySent { id: self.id });
         }
         Ok(())
     }

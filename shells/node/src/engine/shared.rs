@@ -54,7 +54,7 @@ pub(super) struct Slot {
     pub(super) upload: VecDeque<Bytes>,
     pub(super) upload_ended: bool,
     pub(super) offer: Offer,
-    /// How often a server refused to begin with it.
+    /// The ways in which a server has refused to begin with it, as bits.
     pub(super) refused: u8,
     /// Of its own task, once it has one: it needs its client no more.
     pub(super) waker: Option<Waker>,

@@ -81,6 +81,8 @@ fn follow(stage: Stage, told: &Told) -> Stage {
         (Stage::Started, Told::Head(..)) => Stage::Body,
         (Stage::Started, Told::Upgrade(..)) => Stage::Raw,
         (Stage::Raw, Told::BodyCredit(..) | Told::Data(..)) => Stage::Raw,
+        // The two sides of a stream end in any order.
+        (Stage::Raw | Stage::Over, Told::BodySent(..)) => stage,
         (Stage::Body, Told::Data(..)) => Stage::Body,
         (Stage::Started, Told::Response(..))
         | (Stage::Body | Stage::Raw, Told::End(..))

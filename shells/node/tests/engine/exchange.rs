@@ -296,6 +296,7 @@ fn an_upgraded_connection_is_a_stream_of_bytes() {
     }
     assert_eq!(data, b"earlypong", "and a new connection for the next request");
     harness.tell(Command::BodyEnd { id });
+    assert_eq!(harness.next_of(id), Told::BodySent(id));
     assert_eq!(harness.next_of(id), Told::End(id, String::new()));
     server.finish();
 }

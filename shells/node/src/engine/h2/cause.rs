@@ -24,7 +24,8 @@ pub(super) fn of_connection(error: &Error) -> Failure {
     if error.is_go_away() && error.is_remote() {
         let code = u32::from(reason);
         let message = format!("HTTP/2: \"GOAWAY\" frame received with code {code}");
-        return Failure::new(Kind::Socket).with_message(message);
+        let kind = if reason == Reason::NO_ERROR { Kind::Informational } else { Kind::Socket };
+        return Failure::new(kind).with_message(message);
     }
     let message = format!("Session closed with error code {}", name(reason));
     Failure::new(Kind::Http2).with_code("ERR_HTTP2_SESSION_ERROR").with_message(message)
@@ -33,19 +34,36 @@ pub(super) fn of_connection(error: &Error) -> Failure {
 /// The end of a stream.
 pub(super) fn of_stream(error: &Error) -> Failure {
     match error.reason() {
-        Some(reason) if !error.is_go_away() => {
-            let message = format!("Stream closed with error code {}", name(reason));
-            Failure::new(Kind::Http2).with_code("ERR_HTTP2_STREAM_ERROR").with_message(message)
-        }
+        Some(reason) if !error.is_go_away() => of_reset(reason),
         Some(_) | None => of_connection(error),
     }
 }
 
-/// Whether the server did nothing for the request, and says so.
-pub(super) fn is_refusal(error: &Error) -> bool {
-    let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+/// A stream that was reset.
+pub(super) fn of_reset(reason: Reason) -> Failure {
+    let message = format!("Stream closed with error code {}", name(reason));
+    let errno = u32::from(reason).cast_signed();
+    let failure = Failure { errno, ..Failure::new(Kind::Http2) };
+    failure.with_code("ERR_HTTP2_STREAM_ERROR").with_message(message)
+}
+
+/// How a server says that it did nothing for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Stream = 1,
+    Connection = 2,
+}
+
+pub(super) fn refusal(error: &Error) -> Option<Refusal> {
+    if !error.is_remote() {
+        return None;
+    }
     // To a stream the library tells of a farewell only if it came after the last one served.
-    error.is_remote() && (refused || error.is_go_away())
+    if error.is_go_away() {
+        return Some(Refusal::Connection);
+    }
+    let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+    refused.then_some(Refusal::Stream)
 }
 
 /// Whether the server leaves because of an error: it will do nothing more on the connection.

@@ -11,6 +11,7 @@ use h2::client::ResponseFuture;
 use h2::{Error, Reason, RecvStream, SendStream};
 use tokio::time::{Instant, Sleep};
 
+use super::cause::Refusal;
 use super::{Running, cause, head};
 use crate::engine::client::Client;
 use crate::engine::command::{Body, Request, RequestId};
@@ -58,13 +59,11 @@ enum Stop {
     GivenUp,
     Failed(Failure),
     /// The server has not begun with it: it can be sent again.
-    Refused(Failure),
+    Refused(Refusal, Failure),
 }
 
 /// Bytes of an upload that may be on their way.
 const UPLOAD_WINDOW: u32 = 256 * 1024;
-/// How often a request is sent again because it was refused.
-const REFUSALS_MAX: u8 = 4;
 
 impl Exchange {
     pub(super) fn new(
@@ -106,7 +105,7 @@ impl Exchange {
                 self.reset();
                 self.shared.fail(self.id(), failure);
             }
-            Some(Stop::Refused(failure)) => self.send_again(failure),
+            Some(Stop::Refused(how, failure)) => self.send_again(how, failure),
         }
     }
 
@@ -116,16 +115,18 @@ impl Exchange {
         }
     }
 
-    /// Puts the request back into the queue, if its body can be sent again.
-    fn send_again(self, failure: Failure) {
+    /// Puts the request back into the queue, if its body can be sent again: once for each way to
+    /// refuse (RFC 9110 section 9.2.2).
+    fn send_again(self, how: Refusal, failure: Failure) {
         let replayable = match self.request.body {
             Body::None | Body::Empty | Body::Whole(_) => true,
             Body::Stream { .. } => false,
         };
         let again = self.shared.with_slot(self.id(), |slot| {
-            slot.refused += 1;
+            let again = replayable && slot.refused & how as u8 == 0;
+            slot.refused |= how as u8;
             slot.waker = None;
-            replayable && slot.refused <= REFUSALS_MAX
+            again
         });
         match again {
             Some(true) => self.client.put_back(&self.shared, self.request),
@@ -148,6 +149,10 @@ impl Exchange {
     fn step(&mut self, cx: &mut Context<'_>) -> Result<bool, Box<Stop>> {
         let waker = cx.waker().clone();
         let lives = self.shared.with_slot(self.id(), |slot| slot.waker = Some(waker)).is_some();
+        if lives && self.raw && self.client.is_destroyed() {
+            // The request was over for its client, not so the socket that is left of it.
+            return Err(Box::new(Stop::Failed(Failure::new(Kind::Destroyed))));
+        }
         if !lives || self.client.is_destroyed() {
             return Err(Box::new(Stop::GivenUp));
         }
@@ -167,8 +172,11 @@ impl Exchange {
         let over = self.running.over.borrow().clone().filter(|_| error.is_io());
         let failure = over.unwrap_or_else(|| cause::of_stream(error));
         let early = matches!(self.reading, Reading::Head(_));
-        let refused = early && cause::is_refusal(error);
-        Box::new(if refused { Stop::Refused(failure) } else { Stop::Failed(failure) })
+        let refusal = cause::refusal(error).filter(|_| early);
+        Box::new(match refusal {
+            Some(how) => Stop::Refused(how, failure),
+            None => Stop::Failed(failure),
+        })
     }
 
     fn read_head(&mut self, cx: &mut Context<'_>) -> Result<(), Box<Stop>> {
@@ -178,11 +186,10 @@ impl Exchange {
         while let Poll::Ready(Some(Ok(early))) = response.poll_informational(cx) {
             let status = early.status().as_u16();
             self.timer.as_mut().reset(Instant::now() + limit(self.request.headers_timeout_ms));
-            if status != 100 {
-                let fields = head::lines(early.headers());
-                let head = told(status, &fields);
-                self.shared.emit(Event::Informational { id: self.request.id, head });
-            } else if let Some(upload) = &mut self.upload {
+            let fields = head::lines(early.headers());
+            let head = told(status, &fields);
+            self.shared.emit(Event::Informational { id: self.request.id, head });
+            if let (100, Some(upload)) = (status, &mut self.upload) {
                 upload.withheld = false;
             }
         }
@@ -209,8 +216,11 @@ impl Exchange {
         } else {
             self.shared.emit(Event::Head { id, head });
         }
-        if let Some(upload) = &mut self.upload {
-            upload.withheld = false;
+        if self.raw || parts.status.is_success() {
+            self.upload.iter_mut().for_each(|upload| upload.withheld = false);
+        } else {
+            // Who did not want to wait for the body will not have it now.
+            self.upload = self.upload.take().filter(|upload| !upload.withheld);
         }
         self.reading = Reading::Body(Bytes::new(), stream);
         Ok(())
@@ -284,6 +294,9 @@ impl Exchange {
     /// Sends what the server takes of the request's body.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Box<Stop>> {
         let id = self.request.id;
+        if self.raw {
+            self.watch_reset(cx)?;
+        }
         while let Some(upload) = self.upload.as_mut().filter(|upload| !upload.withheld) {
             if !upload.credited {
                 upload.credited = true;
@@ -304,26 +317,26 @@ impl Exchange {
                 upload.stream.reserve_capacity(len);
                 match upload.stream.poll_capacity(cx) {
                     Poll::Pending => return self.watch_reset(cx),
-                    Poll::Ready(Some(Ok(room))) => self.send(len.min(room))?,
-                    Poll::Ready(Some(Err(error))) => return Err(self.failed(&error)),
-                    Poll::Ready(None) => self.upload = None,
+                    Poll::Ready(Some(Ok(room))) => self.send(len.min(room)),
+                    // Why is told to who reads.
+                    Poll::Ready(Some(Err(_)) | None) => self.stop_upload(),
                 }
             } else {
-                self.send(0)?;
+                self.send(0);
             }
         }
         Ok(())
     }
 
-    fn send(&mut self, len: usize) -> Result<(), Box<Stop>> {
+    fn send(&mut self, len: usize) {
         let id = self.request.id;
         let Some(upload) = &mut self.upload else {
-            return Ok(());
+            return;
         };
         let data = upload.chunk.split_to(len);
         let ends = upload.last && upload.chunk.is_empty();
-        if let Err(error) = upload.stream.send_data(data, ends) {
-            return Err(self.failed(&error));
+        if upload.stream.send_data(data, ends).is_err() {
+            return self.stop_upload();
         }
         if len > 0 && !ends && !matches!(self.request.body, Body::Whole(_)) {
             let bytes = u32::try_from(len).unwrap_or(u32::MAX);
@@ -331,14 +344,19 @@ impl Exchange {
         }
         if ends {
             self.upload = None;
-            if !self.raw {
-                self.shared.emit(Event::BodySent { id });
-            }
+            self.shared.emit(Event::BodySent { id });
         }
         if matches!(self.reading, Reading::Head(_)) {
             self.timer.as_mut().reset(Instant::now() + limit(self.request.headers_timeout_ms));
         }
-        Ok(())
+    }
+
+    /// The server wants no more. A socket's writing side is over with that; a body was not sent.
+    fn stop_upload(&mut self) {
+        self.upload = None;
+        if self.raw {
+            self.shared.emit(Event::BodySent { id: self.request.id });
+        }
     }
 
     /// A server that wants no more of a body may say so before it answers.
@@ -346,8 +364,13 @@ impl Exchange {
         let Some(upload) = &mut self.upload else {
             return Ok(());
         };
+        let ended = matches!(self.reading, Reading::Ended);
         match upload.stream.poll_reset(cx) {
-            Poll::Ready(Ok(Reason::NO_ERROR)) => self.upload = None,
+            Poll::Ready(Ok(Reason::NO_ERROR)) => self.stop_upload(),
+            // Who still reads is told there.
+            Poll::Ready(Ok(reason)) if ended => {
+                return Err(Box::new(Stop::Failed(cause::of_reset(reason))));
+            }
             Poll::Ready(Ok(_) | Err(_)) | Poll::Pending => {}
         }
         Ok(())

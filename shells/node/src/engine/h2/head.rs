@@ -21,23 +21,23 @@ pub(super) fn request(
     let mut built = http::Request::new(());
     *built.version_mut() = Version::HTTP_2;
     *built.method_mut() = Method::from_bytes(head.method()).map_err(|_| invalid("method"))?;
-    if let Some(protocol) = upgrade(request, extended)? {
+    if wants_websocket(request, extended)? {
         *built.method_mut() = Method::CONNECT;
-        built.extensions_mut().insert(h2::ext::Protocol::from(protocol));
+        built.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
     }
     *built.uri_mut() = uri(request, options)?;
     fields(request, built.headers_mut())?;
     Ok(built)
 }
 
-/// The protocol that `request` wants to change to.
+/// Whether `request` wants to change to the only protocol that there is.
 ///
 /// # Errors
-/// One that there is not, or that the server does not offer.
-pub(super) fn upgrade(request: &Request, extended: bool) -> Result<Option<&str>, Box<Failure>> {
+/// It wants another one, or the server does not offer it.
+pub(super) fn wants_websocket(request: &Request, extended: bool) -> Result<bool, Box<Failure>> {
     let upgrade = request.head.upgrade();
     if upgrade.is_empty() {
-        return Ok(None);
+        return Ok(false);
     }
     if !upgrade.eq_ignore_ascii_case(b"websocket") {
         let token = String::from_utf8_lossy(upgrade);
@@ -48,7 +48,7 @@ pub(super) fn upgrade(request: &Request, extended: bool) -> Result<Option<&str>,
         let message = "HTTP/2: Extended CONNECT protocol not supported by server";
         return Err(Box::new(Failure::new(Kind::Informational).with_message(message)));
     }
-    core::str::from_utf8(upgrade).map(Some).map_err(|_| invalid("upgrade"))
+    Ok(true)
 }
 
 fn uri(request: &Request, options: &ClientOptions) -> Result<Uri, Box<Failure>> {

@@ -5,8 +5,8 @@ mod exchange;
 mod head;
 
 use core::cell::{Cell, RefCell};
-use core::future::Future;
-use core::pin::Pin;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::rc::Rc;
@@ -33,8 +33,8 @@ pub(super) struct H2 {
     connection: Connection<Stream, Bytes>,
     sender: SendRequest<Bytes>,
     running: Rc<Running>,
-    /// The server said that it takes no more requests.
-    draining: bool,
+    /// The server said that it takes no more requests: what it has begun with goes on.
+    leaving: Option<Failure>,
     rest: Rest,
     pinger: Pinger,
 }
@@ -88,7 +88,7 @@ impl H2 {
             .initial_window_size(options.h2.stream_window)
             .initial_connection_window_size(options.h2.connection_window)
             .max_header_list_size(options.max_header_size.saturating_mul(HEAD_FACTOR))
-            .initial_max_send_streams(options.h2.max_concurrent_streams as usize)
+            .initial_max_send_streams(1)
             .handshake(ready.stream)
             .await;
         let (sender, mut connection) =
@@ -101,7 +101,7 @@ impl H2 {
             connection,
             sender,
             running: Rc::default(),
-            draining: false,
+            leaving: None,
             rest: Rest::new(options.keep_alive_timeout_ms),
             pinger,
         })
@@ -124,28 +124,27 @@ impl H2 {
         if let Some(failure) = self.send(cx) {
             return Some(failure);
         }
-        if let Poll::Ready(result) = Pin::new(&mut self.connection).poll(cx) {
-            return Some(match result {
-                Ok(()) => cause::closed(),
-                Err(error) => cause::of_connection(&error),
-            });
+        let ended = Pin::new(&mut self.connection).poll(cx);
+        if let Poll::Ready(Err(error)) = ended {
+            return Some(cause::of_connection(&error));
         }
         if let Poll::Ready(Err(error)) = self.sender.poll_ready(cx) {
+            let failure = cause::of_connection(&error);
             if cause::is_fatal(&error) {
-                let failure = cause::of_connection(&error);
                 self.running.over.replace(Some(failure.clone()));
-                return Some(failure);
+            } else {
+                self.leaving = Some(failure.clone());
             }
-            self.draining = true;
+            return Some(failure);
+        }
+        if ended.is_ready() {
+            return Some(cause::closed());
         }
         // What the connection has read may have made room.
         if let Some(failure) = self.send(cx) {
             return Some(failure);
         }
         let idle = self.running.count.get() == 0;
-        if idle && self.draining {
-            return Some(cause::closed());
-        }
         let rests = idle && self.client.front(&self.shared, |_| ()).is_none();
         if rests && self.client.is_closing() {
             return Some(Failure::new(Kind::Destroyed));
@@ -159,8 +158,11 @@ impl H2 {
 
     /// Sends as many requests as there is room for.
     fn send(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
-        let room = self.client.options.h2.max_concurrent_streams;
-        while !self.draining && self.running.count.get() < room {
+        // One at first: the server has not said yet how many it takes, and refuses others.
+        let theirs = self.sender.current_max_send_streams().max(1);
+        let ours = self.client.options.h2.max_concurrent_streams;
+        let room = u32::try_from(theirs).map_or(ours, |theirs| theirs.min(ours));
+        while self.running.count.get() < room {
             let (wish, options) = (&self.wish, &self.client.options);
             let front = self.client.front(&self.shared, |request| {
                 (wish.fits(request, options, true), !request.head.upgrade().is_empty())
@@ -181,13 +183,11 @@ impl H2 {
             }
             match self.sender.poll_ready(cx) {
                 Poll::Pending => return None,
-                Poll::Ready(Err(_)) => {
-                    self.draining = true;
-                    return None;
-                }
+                // What it means is looked at when the connection has been read.
+                Poll::Ready(Err(_)) => return None,
                 Poll::Ready(Ok(())) => {}
             }
-            let free = room - self.running.count.get();
+            let free = room.saturating_sub(self.running.count.get());
             if !self.client.is_wanted(&self.shared, free as usize) {
                 return None;
             }
@@ -201,7 +201,7 @@ impl H2 {
     /// Whether the request in front wants an upgrade that is not to be had, and has failed.
     fn refuses_upgrade(&self) -> bool {
         let extended = self.sender.is_extended_connect_protocol_enabled();
-        let check = |request: &Request| head::upgrade(request, extended).err();
+        let check = |request: &Request| head::wants_websocket(request, extended).err();
         let Some(failure) = self.client.front(&self.shared, check).flatten() else {
             return false;
         };
@@ -209,6 +209,24 @@ impl H2 {
             self.shared.fail(request.id, *failure);
         }
         true
+    }
+
+    /// The client has no use for it any more. It lives as long as what the server has begun with.
+    pub(super) fn leave(self) {
+        if self.leaving.is_none() {
+            return;
+        }
+        let (client, mut connection) = (self.client, self.connection);
+        drop(self.sender);
+        tokio::task::spawn_local(async move {
+            let mut end = pin!(client.end.notified());
+            poll_fn(|cx| {
+                let over = end.as_mut().poll(cx).is_ready();
+                let over = over || Pin::new(&mut connection).poll(cx).is_ready();
+                if over { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        });
     }
 
     fn begin(&mut self, request: Box<Request>) {
