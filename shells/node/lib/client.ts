@@ -197,8 +197,9 @@ export class Client extends DispatcherBase implements ClientEnd {
     const via: options.Via | undefined = this.given[options.VIA];
     if (via?.kind === 'connect') {
       const path = `${options.hostOf(this._url)}:${options.portOf(this._url)}`;
-      const origin = `${via.tls === null ? 'http' : 'https'}://${via.host}:${via.port}`;
-      const connectParams = { origin, port: via.port, path, headers: { host: this._authority } };
+      const { host, port, tls } = via.proxy;
+      const origin = `${tls === null ? 'http' : 'https'}://${host}:${port}`;
+      const connectParams = { origin, port, path, headers: { host: this._authority } };
       channels.proxyConnected.publish({ socket: this._socketInfo, connectParams });
     }
   }

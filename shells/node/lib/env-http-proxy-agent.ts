@@ -2,11 +2,24 @@
 
 import { Agent } from './agent';
 import { DispatcherBase } from './dispatcher';
+import { hostOf, portOf } from './options';
 import { ProxyAgent } from './proxy-agent';
 
 interface Exempt {
+  /** `*` is every host. */
   hostname: string;
+  /** 0: every port. */
   port: number;
+  /** `*.name`: what is below the name, not itself. */
+  belowOnly: boolean;
+}
+
+/** One entry of `no_proxy`. Several colons are an IPv6 address: one with a port has brackets. */
+function exemptOf(entry: string): Exempt {
+  const parts = /^\[(.+)\]:(\d+)$/.exec(entry) ?? /^([^:]+):(\d+)$/.exec(entry);
+  const hostname = (parts ? parts[1]! : entry.replace(/^\[(.+)\]$/, '$1'))
+    .replace(/^\*?\./, '').replace(/(?<=.)\.$/, '').toLowerCase();
+  return { hostname, port: parts ? Number.parseInt(parts[2]!, 10) : 0, belowOnly: entry[0] === '*' };
 }
 
 export class EnvHttpProxyAgent extends DispatcherBase {
@@ -36,16 +49,12 @@ export class EnvHttpProxyAgent extends DispatcherBase {
   }
 
   private isProxied(url: URL): boolean {
-    const exempt = this.exemptions();
-    if (this.parsed === '*') {
-      return false;
-    }
-    // Not `hostname`: IPv6 addresses keep their brackets.
-    const host = url.host.replace(/:\d*$/, '').toLowerCase();
-    const port = Number.parseInt(url.port, 10) || (url.protocol === 'https:' ? 443 : 80);
-    return !exempt.some((entry) => (
+    // Without the brackets of IPv6 addresses, and the dot that ends a full name.
+    const host = hostOf(url).replace(/(?<=.)\.$/, '');
+    const port = portOf(url);
+    return !this.exemptions().some((entry) => (
       (!entry.port || entry.port === port)
-      && (host === entry.hostname || host.endsWith(`.${entry.hostname}`))
+      && (entry.hostname === '*' || (host === entry.hostname && !entry.belowOnly) || host.endsWith(`.${entry.hostname}`))
     ));
   }
 
@@ -54,13 +63,7 @@ export class EnvHttpProxyAgent extends DispatcherBase {
     const text = this.noProxy ?? process.env.no_proxy ?? process.env.NO_PROXY ?? '';
     if (text !== this.parsed) {
       this.parsed = text;
-      this.exempt = text.split(/[,\s]/).filter(Boolean).map((entry) => {
-        const parts = entry.match(/^(.+):(\d+)$/);
-        return {
-          hostname: (parts ? parts[1]! : entry).replace(/^\*?\./, '').toLowerCase(),
-          port: parts ? Number.parseInt(parts[2]!, 10) : 0,
-        };
-      });
+      this.exempt = text.split(/[,\s]/).filter(Boolean).map(exemptOf);
     }
     return this.exempt;
   }

@@ -119,19 +119,27 @@ export function connectOf(options: any): any {
 /** Under this key an option carries the way to the server. */
 export const VIA = Symbol('forebay.via');
 
+/** A proxy that opens tunnels. */
+export interface Proxy {
+  host: string;
+  port: number;
+  tls: object | null;
+  connectTimeout: number;
+}
+
 /** Ways to a server that the engine knows beside the direct one. */
 export type Via =
-  | { kind: 'connect'; host: string; port: number; tls: object | null; fields: string }
-  | { kind: 'socks5'; host: string; port: number; tls: object | null; auth: [string, string] | null };
+  | { kind: 'connect'; proxy: Proxy; fields: string }
+  | { kind: 'socks5'; proxy: Proxy; auth: [string, string] | null };
 
 /** Whether the proxy is spoken to by TLS. */
 export function tlsToProxy(options: any): boolean {
   const via: Via | undefined = options[VIA];
-  return via !== undefined && via.tls !== null;
+  return via !== undefined && via.proxy.tls !== null;
 }
 
 const U32 = 0xffffffff;
-const clamp = (value: number): number => Math.min(Math.max(0, Math.round(value)), U32);
+export const clamp = (value: number): number => Math.min(Math.max(0, Math.round(value)), U32);
 
 /** What the engine has to know of a client, as {@link link.define} takes it. */
 export function profileOf(origin: URL, options: any): string {

@@ -5,8 +5,9 @@ import { Client } from './client';
 import { DispatcherBase } from './dispatcher';
 import { InvalidArgumentError } from './errors';
 import { isLegacy } from './handler';
-import { VIA, hostOf, portOf, tlsToTunnel, type Via } from './options';
+import { VIA, clamp, hostOf, parseOrigin, portOf, tlsToTunnel, type Via } from './options';
 import { Pool } from './pool';
+import { linesToProxy } from './request';
 import { namedOtherwise, tunnels } from './tunnel';
 
 const AUTHORIZATION = 'proxy-authorization';
@@ -35,8 +36,13 @@ export class ProxyAgent extends DispatcherBase {
     }
     super(options);
     const url = (this.proxy = isUrl ? new URL(given) : new URL(given.uri));
+    if (!socks(url) && clientFactory === undefined) {
+      parseOrigin(url);
+    }
     this.given = options;
-    this.headers = { ...options.headers, ...authorization(options, url) };
+    // Which host is meant is said by each request.
+    const own = Object.entries(options.headers ?? {}).filter(([name]) => name.toLowerCase() !== 'host');
+    this.headers = { ...Object.fromEntries(own) as any, ...authorization(options, url) };
     const make = factory ?? ((origin: any, rest: any) => (
       rest.connections === 1 ? new Client(origin, rest) : new Pool(origin, rest)
     ));
@@ -73,28 +79,34 @@ export class ProxyAgent extends DispatcherBase {
   }
 
   private via(): Via {
-    const { proxy, given } = this;
-    const host = hostOf(proxy);
-    if (socks(proxy)) {
-      const name = given.username || decodeURIComponent(proxy.username);
-      const password = given.password || decodeURIComponent(proxy.password);
-      const tls = given.proxyTls ? tlsToTunnel(given.proxyTls) : null;
-      return { kind: 'socks5', host, port: Number(proxy.port) || 1080, tls, auth: name ? [name, password ?? ''] : null };
+    const { proxy: url, given } = this;
+    const { proxyTls, connectTimeout, username, password } = given;
+    const secure = url.protocol === 'https:' || (socks(url) && proxyTls);
+    const proxy = {
+      host: hostOf(url),
+      port: socks(url) ? Number(url.port) || 1080 : portOf(url),
+      tls: secure ? tlsToTunnel(proxyTls ?? {}) : null,
+      connectTimeout: clamp(proxyTls?.timeout ?? connectTimeout ?? 10_000),
+    };
+    if (socks(url)) {
+      const name = username || decodeURIComponent(url.username);
+      return { kind: 'socks5', proxy, auth: name ? [name, password || decodeURIComponent(url.password)] : null };
     }
-    const tls = proxy.protocol === 'https:' ? tlsToTunnel(given.proxyTls ?? {}) : null;
-    const fields = { ...this.headers, 'proxy-connection': 'keep-alive' };
-    const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
-    return { kind: 'connect', host, port: portOf(proxy), tls, fields: lines.join('') };
+    return { kind: 'connect', proxy, fields: linesToProxy({ ...this.headers, 'proxy-connection': 'keep-alive' }) };
   }
 
   override _dispatch(options: any, handler: any): boolean {
     const headers = record(options.headers);
-    for (const name of Object.keys(headers ?? {})) {
-      if (name.toLowerCase() === AUTHORIZATION) {
-        throw new InvalidArgumentError('Proxy-Authorization should be sent in ProxyAgent constructor');
-      }
+    const asked = { ...options, headers };
+    if (names(headers, AUTHORIZATION)) {
+      throw new InvalidArgumentError('Proxy-Authorization should be sent in ProxyAgent constructor');
     }
-    return this.agent.dispatch({ ...options, headers }, handler);
+    const { requestTls } = this.given;
+    if (requestTls && (options.servername || names(headers, 'host'))) {
+      // Who the origin has to prove to be is then said there, not with a request.
+      asked.servername = requestTls.servername || hostOf(new URL(options.origin));
+    }
+    return this.agent.dispatch(asked, handler);
   }
 
   override _close(): Promise<unknown> {
@@ -124,15 +136,22 @@ function authorization(options: any, url: URL): Record<string, string> {
   return {};
 }
 
+function names(headers: Record<string, any> | null | undefined, lower: string): boolean {
+  return Object.keys(headers ?? {}).some((name) => name.toLowerCase() === lower);
+}
+
 /** Headers as an object, so that their names can be looked at. */
 function record(headers: any): Record<string, any> | null | undefined {
   if (!headers || typeof headers !== 'object') {
     return headers;
   }
+  if (Array.isArray(headers) && headers.length % 2 !== 0) {
+    throw new InvalidArgumentError('headers array must be even');
+  }
   const pairs: [string, any][] | null = Array.isArray(headers)
     ? Array.from({ length: headers.length >> 1 }, (_, i) => [headers[2 * i], headers[2 * i + 1]])
     : typeof headers[Symbol.iterator] === 'function' ? [...headers] : null;
-  if (pairs === null || (Array.isArray(headers) && headers.length % 2 !== 0)) {
+  if (pairs === null) {
     return headers;
   }
   const all: Record<string, any> = {};
@@ -188,7 +207,7 @@ class Forwarder extends DispatcherBase {
     const { origin, path = '/', headers = {} } = options;
     const url = new URL(origin);
     const all: any = { ...this.headers, ...headers };
-    if (!Object.keys(all).some((name) => name.toLowerCase() === 'host')) {
+    if (!names(headers, 'host')) {
       all.host = url.host;
     }
     const forwarded = { ...options, path: url.origin + path, headers: all };

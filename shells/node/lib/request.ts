@@ -316,6 +316,24 @@ function lines(name: string, values: unknown[]): string {
   return all;
 }
 
+/** Lines that go to a proxy with CONNECT, checked as a request's are; what frames it is not for callers to say. */
+export function linesToProxy(headers: Record<string, unknown>): string {
+  let all = '';
+  for (const [name, value] of Object.entries(headers)) {
+    const kind = fieldOf(name);
+    if (kind === Field.Invalid) {
+      throw new InvalidArgumentError('invalid header key');
+    }
+    if (kind === Field.Reserved || kind === Field.Expect) {
+      throw new InvalidArgumentError(`invalid ${name.toLowerCase()} header`);
+    }
+    if (value !== undefined && (kind === Field.Ordinary || kind === Field.ContentType)) {
+      all += lines(name, Array.isArray(value) ? value : [value]);
+    }
+  }
+  return all;
+}
+
 /** An iterator of its own, or of its class: none that someone put on Object.prototype. */
 function hasIterator(headers: any): boolean {
   if (typeof headers[Symbol.iterator] !== 'function') {

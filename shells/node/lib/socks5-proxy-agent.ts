@@ -11,7 +11,11 @@ export class Socks5ProxyAgent extends ProxyAgent {
     if (url.protocol !== 'socks5:' && url.protocol !== 'socks:') {
       throw new InvalidArgumentError('Proxy URL must use socks5:// or socks:// protocol');
     }
-    const { connectTimeout, requestTls, proxyTls } = options;
+    const { connect, connectTimeout, requestTls, proxyTls } = options;
+    if (connect != null) {
+      // The engine connects to the proxy itself.
+      throw new InvalidArgumentError('connect is not supported');
+    }
     for (const [name, timeout] of [
       ['connectTimeout', connectTimeout], ['requestTls.timeout', requestTls?.timeout], ['proxyTls.timeout', proxyTls?.timeout],
     ]) {

@@ -34,7 +34,7 @@ const FEATURES = [
   ['`connect` as a function (not on Windows)', 'connector.test'],
   ['TLS failures with OpenSSL\'s codes', 'tls-error.test'],
   ['HTTP/2 by ALPN, `allowH2`, `H2CClient`', 'h2.test'],
-  ['`ProxyAgent`, `EnvHttpProxyAgent`, `Socks5ProxyAgent`', 'proxy.test'],
+  ['`ProxyAgent`, `EnvHttpProxyAgent`, `Socks5ProxyAgent`', 'proxy.test|proxy-env.test'],
   ['`clientFactory` of `ProxyAgent` (not on Windows)', 'proxy.test', 'clientFactory'],
   ['`BalancedPool`, `RoundRobinPool`', 'api.test', 'BalancedPool'],
   ['`RetryAgent`', 'api.test', 'RetryAgent'],

@@ -6,7 +6,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect, createServer } from 'node:net';
 import { request as httpRequest } from 'node:http';
 import { createServer as createTls } from 'node:tls';
-import { certs, forebay, httpServer, httpsServer, run, undici, using } from './support.mjs';
+import { answering, certs, forebay, httpServer, httpsServer, OK, rawServer, run, undici, using } from './support.mjs';
 
 const { EnvHttpProxyAgent, Pool, ProxyAgent, Socks5ProxyAgent, errors } = forebay;
 const { ca } = certs;
@@ -138,6 +138,30 @@ test('a proxy that refuses', async (t) => {
   assert.equal(forward.error.message, 'Proxy Authentication Required (407)');
 });
 
+test('a proxy that breaks off: with the code that is retried, or as the proxy\'s own failure', async (t) => {
+  const failed = async (answer, origin = 'http://a.example') => {
+    const via = await answering(t, answer);
+    const { error } = await run(using(t, new ProxyAgent({ uri: via.origin, proxyTunnel: true })), { origin });
+    return [error.name, error.code, error.cause?.code];
+  };
+  assert.deepEqual(await failed((socket) => socket.resetAndDestroy()), ['Error', 'ECONNRESET', undefined]);
+  assert.deepEqual(await failed((socket) => socket.end()), ['ProxyConnectionError', 'UND_ERR_PRX_CONN', 'UND_ERR_SOCKET']);
+  assert.equal((await failed('SSH-2.0-x\r\n\r\n'))[0], 'HTTPParserError');
+  assert.equal((await failed(`HTTP/1.1 200 OK\r\na: ${'b'.repeat(20_000)}\r\n\r\n`))[0], 'HeadersOverflowError');
+});
+
+test('a proxy that is silent: who has not answered is named', async (t) => {
+  const silent = await rawServer(t, () => {});
+  const failed = async (agent) => (await run(using(t, agent), { origin: 'http://a.example' })).error.message;
+  const late = (address, ms) => `Connect Timeout Error (attempted address: ${address}, timeout: ${ms}ms)`;
+  const proxyTunnel = true;
+  assert.equal(await failed(new ProxyAgent({ uri: silent.origin, proxyTunnel, connectTimeout: 60 })), late('a.example:80', 60));
+  const uri = `https://127.0.0.1:${silent.port}`;
+  const proxy = late(`127.0.0.1:${silent.port}`, 50);
+  assert.equal(await failed(new ProxyAgent({ uri, proxyTunnel, connectTimeout: 50 })), proxy);
+  assert.equal(await failed(new ProxyAgent({ uri, proxyTunnel, proxyTls: { timeout: 50 } })), proxy);
+});
+
 test('a proxy spoken to over TLS', async (t) => {
   const secure = await httpsServer(t, (_, response) => response.end('twice'));
   const via = await proxy(t, { secure: true });
@@ -168,6 +192,55 @@ test('what ProxyAgent refuses', () => {
   assert.equal(refused(undefined), 'Proxy uri is mandatory');
   assert.equal(refused({}), 'Proxy uri is mandatory');
   assert.equal(refused({ uri: 'http://a', auth: 'b', token: 'c' }), 'opts.auth cannot be used in combination with opts.token');
+});
+
+test('a proxy has an origin: a forgotten scheme, a path or another protocol is refused', () => {
+  const protocol = 'Invalid URL protocol: the URL must start with `http:` or `https:`.';
+  for (const [uri, message] of [
+    ['localhost:8080', protocol], ['ftp://a', protocol], ['socks4://a', protocol], ['http://a/b', 'invalid url'], ['nowhere', 'Invalid URL'],
+  ]) {
+    assert.throws(() => new ProxyAgent(uri), { message });
+    assert.throws(() => new ProxyAgent({ uri }), { message });
+  }
+  assert.throws(() => new Socks5ProxyAgent('socks5://a', { connect() {} }), { message: 'connect is not supported' });
+});
+
+test('headers for the proxy go with CONNECT, checked as those of a request', async (t) => {
+  const via = await answering(t, 'HTTP/1.1 403 No\r\n\r\n');
+  const asked = async (headers) => {
+    const { error } = await run(using(t, new ProxyAgent({ uri: via.origin, headers, proxyTunnel: true })), { origin: 'http://a.example:81' });
+    return via.requests.pop()?.split('\r\n').slice(1, -2) ?? error.message;
+  };
+  const own = ['host: a.example:81', 'connection: close'];
+  const kept = ['proxy-connection: keep-alive'];
+  assert.deepEqual(await asked({ 'X-A': '1', b: ['2', '3'], c: undefined, d: null, e: 4 }),
+    [...own, 'X-A: 1', 'b: 2', 'b: 3', 'd: ', 'e: 4', ...kept]);
+  assert.deepEqual(await asked({ host: 'other', connection: 'close', 'content-length': '5' }), [...own, ...kept]);
+  assert.equal(await asked({ a: 'b\r\nc: d' }), 'invalid a header');
+  assert.equal(await asked({ 'a b': 'c' }), 'invalid header key');
+  assert.equal(await asked({ 'Transfer-Encoding': 'chunked' }), 'invalid transfer-encoding header');
+});
+
+test('forwarded: the host is the origin\'s or the request\'s, not one among the headers for the proxy', async (t) => {
+  const via = await answering(t, OK);
+  const agent = using(t, new ProxyAgent({ uri: via.origin, headers: { Host: 'proxy.example', 'X-P': 'p' } }));
+  const asked = async (headers) => {
+    const { error } = await run(agent, { origin: 'http://a.example', headers });
+    return error?.message ?? via.requests.pop().split('\r\n').slice(1, -2).join();
+  };
+  assert.equal(await asked(), 'host: a.example,connection: keep-alive,X-P: p');
+  assert.equal(await asked({ HOST: 'b.example' }), 'host: b.example,connection: keep-alive,X-P: p');
+  assert.equal(await asked(['a']), 'headers array must be even');
+});
+
+test('with requestTls it says whom a tunnel leads to, whatever host a request asks for', async (t) => {
+  const secure = await httpsServer(t, (request, response) => response.end(`${request.socket.servername} ${request.headers.host}`));
+  const via = await proxy(t);
+  for (const [requestTls, origin] of [[{ ca }, secure.named], [{ ca, servername: 'localhost' }, secure.origin]]) {
+    const agent = using(t, new ProxyAgent({ uri: via.origin, requestTls }));
+    const got = await run(agent, { origin, headers: { Host: 'other.example' } });
+    assert.equal(got.body.toString(), 'localhost other.example', String(got.error));
+  }
 });
 
 test('proxy-authorization among the headers is refused', async (t) => {
@@ -254,6 +327,19 @@ test('SOCKS5: with and without credentials, http and https, by ProxyAgent too', 
     }
   }
   assert.throws(() => new Socks5ProxyAgent('http://a'), { message: 'Proxy URL must use socks5:// or socks:// protocol' });
+});
+
+test('SOCKS5: a password is what is offered first, and needed where it is asked for', async (t) => {
+  const greetings = [];
+  const via = await rawServer(t, (socket) => socket.once('data', (chunk) => {
+    greetings.push(chunk.toString('hex'));
+    socket.end(Buffer.from([5, 2]));
+  }));
+  const failed = async (who) => (await run(using(t, new ProxyAgent(`socks5://${who}127.0.0.1:${via.port}`)), { origin: 'http://a.example' })).error;
+  await failed('a:b@');
+  const { code, message } = await failed('');
+  assert.deepEqual([code, message], ['UND_ERR_INVALID_ARG', 'Username and password required for authentication']);
+  assert.deepEqual(greetings, ['05020200', '050100']);
 });
 
 test('SOCKS5 over TLS', async (t) => {

@@ -48,7 +48,7 @@ pub use command::{Answer, Body, ClientId, Command, Request, RequestFlags, Reques
 pub use event::{Connected, Data, Event, Head, Question, Version};
 pub use failure::{Failure, Kind, SocketInfo};
 pub use lane::Look;
-pub use options::{ClientOptions, Via};
+pub use options::{ClientOptions, Proxy, Via};
 pub use runtime::Engine;
 
 /// Where events go; the FFI packs them for JavaScript.

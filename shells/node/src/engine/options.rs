@@ -124,24 +124,16 @@ pub enum Via {
     Direct,
     /// A tunnel by CONNECT.
     Connect {
-        /// Of the proxy.
-        host: String,
-        /// Of the proxy.
-        port: u16,
-        /// TLS towards the proxy.
-        tls: Option<TlsOptions>,
+        /// Whom to ask.
+        proxy: Proxy,
         /// Fields of the CONNECT request, in the form of
         /// [`RequestHead::fields`](super::RequestHead::fields). Secrets.
         fields: Vec<u8>,
     },
     /// A tunnel by SOCKS5; the proxy looks the name up.
     Socks5 {
-        /// Of the proxy.
-        host: String,
-        /// Of the proxy.
-        port: u16,
-        /// TLS towards the proxy.
-        tls: Option<TlsOptions>,
+        /// Whom to ask.
+        proxy: Proxy,
         /// Name and password.
         auth: Option<(String, String)>,
     },
@@ -152,8 +144,22 @@ impl fmt::Debug for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Direct => f.write_str("Direct"),
-            Self::Connect { host, port, .. } => write!(f, "Connect({host}:{port})"),
-            Self::Socks5 { host, port, .. } => write!(f, "Socks5({host}:{port})"),
+            Self::Connect { proxy, .. } => write!(f, "Connect({}:{})", proxy.host, proxy.port),
+            Self::Socks5 { proxy, .. } => write!(f, "Socks5({}:{})", proxy.host, proxy.port),
         }
     }
+}
+
+/// A proxy that opens tunnels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Where it is.
+    pub host: String,
+    /// Where it is.
+    pub port: u16,
+    /// TLS towards it.
+    pub tls: Option<TlsOptions>,
+    /// How long a connection to it may take, TLS included; 0: for ever. What it does then is
+    /// within [`ClientOptions::connect_timeout_ms`].
+    pub connect_timeout_ms: u32,
 }

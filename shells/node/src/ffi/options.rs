@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::engine::options::{ClientOptions, H2Options, Protocol, TlsOptions, Via};
+use crate::engine::options::{ClientOptions, H2Options, Protocol, Proxy, TlsOptions, Via};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,7 +16,7 @@ struct Options {
     protocol: Versions,
     socket_path: Option<String>,
     local_address: Option<IpAddr>,
-    via: Option<Proxy>,
+    via: Option<Way>,
     connect_timeout: u32,
     family: u8,
     asks_lookup: bool,
@@ -64,9 +64,18 @@ struct Tls {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
-enum Proxy {
-    Connect { host: String, port: u16, tls: Option<Tls>, fields: String },
-    Socks5 { host: String, port: u16, tls: Option<Tls>, auth: Option<(String, String)> },
+enum Way {
+    Connect { proxy: Asked, fields: String },
+    Socks5 { proxy: Asked, auth: Option<(String, String)> },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked {
+    host: String,
+    port: u16,
+    tls: Option<Tls>,
+    connect_timeout: u32,
 }
 
 /// Options of a client; `roots` are for those that name none.
@@ -132,17 +141,26 @@ impl Tls {
     }
 }
 
-impl Proxy {
+impl Way {
     fn with(self, roots: &Arc<[String]>) -> Via {
         match self {
-            Self::Connect { host, port, tls, fields } => {
+            Self::Connect { proxy, fields } => {
                 // Latin1, as fields are; each character was checked to be one byte.
                 let fields = fields.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect();
-                Via::Connect { host, port, tls: tls.map(|tls| tls.with(roots)), fields }
+                Via::Connect { proxy: proxy.with(roots), fields }
             }
-            Self::Socks5 { host, port, tls, auth } => {
-                Via::Socks5 { host, port, tls: tls.map(|tls| tls.with(roots)), auth }
-            }
+            Self::Socks5 { proxy, auth } => Via::Socks5 { proxy: proxy.with(roots), auth },
+        }
+    }
+}
+
+impl Asked {
+    fn with(self, roots: &Arc<[String]>) -> Proxy {
+        Proxy {
+            host: self.host,
+            port: self.port,
+            tls: self.tls.map(|tls| tls.with(roots)),
+            connect_timeout_ms: self.connect_timeout,
         }
     }
 }

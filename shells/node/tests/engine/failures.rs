@@ -7,7 +7,7 @@ use core::time::Duration;
 use forebay_node::engine::{Answer, Body, ClientOptions, Command, Failure, Kind};
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{Ask, Harness, Server, Told, options};
+use crate::support::{Ask, Harness, Server, Told, options, proxy};
 
 /// The failure of a GET whose connection is answered with these bytes, then ended.
 fn failure(answer: &str) -> Box<Failure> {
@@ -85,12 +85,7 @@ fn a_connection_that_takes_too_long_is_given_up() {
     let server = Server::start(|_, mut peer| {
         peer.rest();
     });
-    let via = forebay_node::engine::Via::Socks5 {
-        host: server.address.ip().to_string(),
-        port: server.address.port(),
-        tls: None,
-        auth: None,
-    };
+    let via = forebay_node::engine::Via::Socks5 { proxy: proxy(&server), auth: None };
     let mut harness = Harness::new();
     harness.open(ClientOptions { connect_timeout_ms: 100, via, ..options(server.address) });
     harness.dispatch(Ask::get("/"));

@@ -1,30 +1,29 @@
 //! Ways to an origin: proxies, a Unix socket, an address of ours.
 
-use forebay_node::engine::{ClientOptions, Failure, Kind, Via};
+use forebay_node::engine::{ClientOptions, Failure, Kind, Proxy, Via};
 
-use crate::support::{Ask, Harness, Server, options};
+use crate::support::{Ask, Harness, Server, options, proxy};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 /// A client of an origin that only the proxy knows.
-fn through(server: &Server, via: impl FnOnce(String, u16) -> Via) -> ClientOptions {
-    let (host, port) = (server.address.ip().to_string(), server.address.port());
+fn through(server: &Server, via: impl FnOnce(Proxy) -> Via) -> ClientOptions {
     ClientOptions {
         host: "origin.test".to_owned(),
         port: 8080,
-        via: via(host, port),
+        via: via(proxy(server)),
         ..options(server.address)
     }
 }
 
 fn tunnel(server: &Server) -> ClientOptions {
     let fields = b"proxy-authorization: Basic YTpi\r\n".to_vec();
-    through(server, |host, port| Via::Connect { host, port, tls: None, fields })
+    through(server, |proxy| Via::Connect { proxy, fields })
 }
 
 fn socks(server: &Server, auth: Option<(&str, &str)>) -> ClientOptions {
     let auth = auth.map(|(name, password)| (name.to_owned(), password.to_owned()));
-    through(server, |host, port| Via::Socks5 { host, port, tls: None, auth })
+    through(server, |proxy| Via::Socks5 { proxy, auth })
 }
 
 /// The failure of a connection by this way.
@@ -104,7 +103,7 @@ fn socks_names_the_origin() {
 #[test]
 fn socks_asks_who_it_is() {
     let server = Server::start(|_, mut peer| {
-        assert_eq!(peer.body(4), [5, 2, 0, 2]);
+        assert_eq!(peer.body(4), [5, 2, 2, 0]);
         peer.write(&[5, 2]);
         assert_eq!(peer.body(7), *b"\x01\x01a\x03bcd");
         peer.write(&[1, 0]);

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use forebay_node::engine::options::{H2Options, Protocol};
 use forebay_node::engine::{
     Body, ClientId, ClientOptions, Command, Connected, Engine, Event, EventSink, Failure, Head,
-    Look, Question, Request, RequestFlags, RequestHead, RequestId, Version, Via,
+    Look, Proxy, Question, Request, RequestFlags, RequestHead, RequestId, Version, Via,
 };
 
 /// Nothing that a test waits for takes longer.
@@ -351,6 +351,12 @@ impl Ask {
 }
 
 /// Options for plain HTTP to this address.
+/// A proxy at this server.
+pub(crate) fn proxy(server: &Server) -> Proxy {
+    let (host, port) = (server.address.ip().to_string(), server.address.port());
+    Proxy { host, port, tls: None, connect_timeout_ms: 5_000 }
+}
+
 pub(crate) fn options(address: SocketAddr) -> ClientOptions {
     ClientOptions {
         host: address.ip().to_string(),

@@ -7,6 +7,7 @@ pub(super) mod tls;
 mod tunnel;
 
 use core::cell::RefCell;
+use core::future::Future;
 use core::time::Duration;
 use std::io;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::causes;
 use super::client::Wish;
 use super::event::{Connected, Question, Version};
 use super::failure::{Failure, Kind};
-use super::options::{ClientOptions, Protocol, TlsOptions, Via};
+use super::options::{ClientOptions, Protocol, Proxy, Via};
 use super::stream::Stream;
 
 /// A connection that is ready.
@@ -36,27 +37,47 @@ pub(super) async fn connect(
     options: &Arc<ClientOptions>,
     wish: &Wish,
 ) -> Result<Ready, Box<Failure>> {
+    let proxied = match &options.via {
+        Via::Direct => None,
+        Via::Connect { proxy, .. } | Via::Socks5 { proxy, .. } => {
+            Some(to_proxy(asker, proxy, options).await?)
+        }
+    };
     let attempted = Attempted::default();
-    let work = establish(asker, options, wish, &attempted);
-    if options.connect_timeout_ms == 0 {
+    let peer = (options.host.as_str(), options.port);
+    let work = establish(asker, options, wish, proxied, &attempted);
+    within(options.connect_timeout_ms, peer, &attempted, work).await
+}
+
+/// The result of `work`, which has this long to connect to a peer; 0: for ever.
+async fn within<T>(
+    limit_ms: u32,
+    peer: (&str, u16),
+    attempted: &Attempted,
+    work: impl Future<Output = Result<T, Box<Failure>>>,
+) -> Result<T, Box<Failure>> {
+    if limit_ms == 0 {
         return work.await;
     }
-    let limit = Duration::from_millis(u64::from(options.connect_timeout_ms));
-    timeout(limit, work).await.unwrap_or_else(|_| Err(Box::new(timed_out(options, &attempted))))
+    let limit = Duration::from_millis(u64::from(limit_ms));
+    let late = |_| Err(Box::new(timed_out(limit_ms, peer, attempted)));
+    timeout(limit, work).await.unwrap_or_else(late)
 }
 
 async fn establish(
     asker: &Asker<'_>,
     options: &Arc<ClientOptions>,
     wish: &Wish,
+    proxied: Option<Stream>,
     attempted: &Attempted,
 ) -> Result<Ready, Box<Failure>> {
     if options.asks_socket {
         return given(asker, wish).await;
     }
-    let mut stream = match &options.socket_path {
-        Some(path) => local(path).await?,
-        None => by_tcp(asker, options, attempted).await?,
+    let mut stream = match (proxied, &options.socket_path) {
+        (Some(stream), _) => through(stream, options).await?,
+        (None, Some(path)) => local(path).await?,
+        (None, None) => dial::dial(asker, &options.host, options.port, options, attempted).await?,
     };
     let prior = options.protocol == Protocol::H2Prior && !wish.no_h2;
     let mut chosen = false;
@@ -91,44 +112,34 @@ async fn given(asker: &Asker<'_>, wish: &Wish) -> Result<Ready, Box<Failure>> {
     Err(Box::new(Failure::new(Kind::NotSupported)))
 }
 
-/// To the origin, or as far as a proxy brings us.
-async fn by_tcp(
-    asker: &Asker<'_>,
-    options: &Arc<ClientOptions>,
-    attempted: &Attempted,
-) -> Result<Stream, Box<Failure>> {
-    let (origin, origin_port) = (options.host.as_str(), options.port);
+/// From a proxy to the origin.
+async fn through(mut stream: Stream, options: &ClientOptions) -> Result<Stream, Box<Failure>> {
+    let (host, port) = (&options.host, options.port);
     match &options.via {
-        Via::Direct => dial::dial(asker, origin, origin_port, options, attempted).await,
-        Via::Connect { host, port, tls, fields } => {
-            let proxy = (host.as_str(), *port, tls.as_ref());
-            let mut stream = to_proxy(asker, proxy, options, attempted).await?;
-            tunnel::open(&mut stream, origin, origin_port, fields).await?;
-            Ok(stream)
-        }
-        Via::Socks5 { host, port, tls, auth } => {
-            let proxy = (host.as_str(), *port, tls.as_ref());
-            let mut stream = to_proxy(asker, proxy, options, attempted).await?;
-            socks::open(&mut stream, origin, origin_port, auth.as_ref()).await?;
-            Ok(stream)
-        }
+        Via::Direct => {}
+        Via::Connect { fields, .. } => tunnel::open(&mut stream, host, port, fields).await?,
+        Via::Socks5 { auth, .. } => socks::open(&mut stream, host, port, auth.as_ref()).await?,
     }
+    Ok(stream)
 }
 
-/// To a proxy: its host and port, and how it is spoken to if that is by TLS.
 async fn to_proxy(
     asker: &Asker<'_>,
-    (host, port, tls): (&str, u16, Option<&TlsOptions>),
+    proxy: &Proxy,
     options: &Arc<ClientOptions>,
-    attempted: &Attempted,
 ) -> Result<Stream, Box<Failure>> {
-    let stream = dial::dial(asker, host, port, options, attempted).await?;
-    let Some(tls) = tls else {
-        return Ok(stream);
+    let attempted = Attempted::default();
+    let (host, port) = (proxy.host.as_str(), proxy.port);
+    let work = async {
+        let stream = dial::dial(asker, host, port, options, &attempted).await?;
+        let Some(tls) = &proxy.tls else {
+            return Ok(stream);
+        };
+        let peer = tls::Peer { host, tls, protocols: tls::HTTP1 };
+        let secured = tls::secure(asker, stream, options, peer, None).await;
+        secured.map(|(stream, _)| stream).map_err(of_proxy)
     };
-    let peer = tls::Peer { host, tls, protocols: tls::HTTP1 };
-    let secured = tls::secure(asker, stream, options, peer, None).await;
-    secured.map(|(stream, _)| stream).map_err(of_proxy)
+    within(proxy.connect_timeout_ms, (host, port), &attempted, work).await
 }
 
 /// A proxy that is not who it should be gets an error of its own.
@@ -158,13 +169,12 @@ async fn open(path: &str) -> io::Result<Stream> {
     tokio::net::windows::named_pipe::ClientOptions::new().open(path).map(Stream::Pipe)
 }
 
-fn timed_out(options: &ClientOptions, attempted: &Attempted) -> Failure {
+fn timed_out(limit_ms: u32, (host, port): (&str, u16), attempted: &Attempted) -> Failure {
     let attempted = attempted.borrow();
     let addresses = match &attempted[..] {
-        [] | [_] => format!("attempted address: {}:{}", options.host, options.port),
+        [] | [_] => format!("attempted address: {host}:{port}"),
         several => format!("attempted addresses: {}", several.join(", ")),
     };
-    let message =
-        format!("Connect Timeout Error ({addresses}, timeout: {}ms)", options.connect_timeout_ms);
+    let message = format!("Connect Timeout Error ({addresses}, timeout: {limit_ms}ms)");
     Failure::new(Kind::ConnectTimeout).with_message(message)
 }

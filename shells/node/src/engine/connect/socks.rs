@@ -27,7 +27,8 @@ pub(super) async fn open(
 ) -> Result<(), Box<Failure>> {
     match auth {
         None => send(stream, &[VERSION, 1, NO_AUTH]).await?,
-        Some(_) => send(stream, &[VERSION, 2, NO_AUTH, PASSWORD]).await?,
+        // The preferred one first.
+        Some(_) => send(stream, &[VERSION, 2, PASSWORD, NO_AUTH]).await?,
     }
     let [version, method] = receive(stream).await?;
     if version != VERSION {
@@ -36,6 +37,9 @@ pub(super) async fn open(
     match (method, auth) {
         (NO_AUTH, _) => {}
         (PASSWORD, Some((name, password))) => log_in(stream, name, password).await?,
+        (PASSWORD, None) => {
+            return Err(invalid("Username and password required for authentication"));
+        }
         (0xFF, _) => {
             return Err(error("AUTH_REJECTED", "No acceptable authentication method".to_owned()));
         }
@@ -51,7 +55,7 @@ pub(super) async fn open(
 async fn log_in(stream: &mut Stream, name: &str, password: &str) -> Result<(), Box<Failure>> {
     let mut message = vec![PASSWORD_VERSION];
     for text in [name, password] {
-        message.push(len_of(text)?);
+        message.push(len_of(text, "Username or password too long")?);
         message.extend_from_slice(text.as_bytes());
     }
     send(stream, &message).await?;
@@ -75,7 +79,10 @@ fn request(host: &str, port: u16) -> Result<Vec<u8>, Box<Failure>> {
             message.extend_from_slice(&address.octets());
         }
         Err(_) => {
-            message.extend_from_slice(&[DOMAIN, len_of(host)?]);
+            message.extend_from_slice(&[
+                DOMAIN,
+                len_of(host, "Domain name too long (max 255 bytes)")?,
+            ]);
             message.extend_from_slice(host.as_bytes());
         }
     }
@@ -122,11 +129,12 @@ fn reason(reply: u8) -> String {
 }
 
 /// The length of a text as one byte.
-fn len_of(text: &str) -> Result<u8, Box<Failure>> {
-    u8::try_from(text.len()).map_err(|_| {
-        let message = "SOCKS5: host, name and password have at most 255 bytes";
-        Box::new(Failure::new(Kind::InvalidArgument).with_message(message))
-    })
+fn len_of(text: &str, too_long: &'static str) -> Result<u8, Box<Failure>> {
+    u8::try_from(text.len()).map_err(|_| invalid(too_long))
+}
+
+fn invalid(message: &'static str) -> Box<Failure> {
+    Box::new(Failure::new(Kind::InvalidArgument).with_message(message))
 }
 
 async fn send(stream: &mut Stream, bytes: &[u8]) -> Result<(), Box<Failure>> {

@@ -72,15 +72,16 @@ pub(super) async fn open(
     }
 }
 
-fn proxy(cause: Failure) -> Box<Failure> {
-    Box::new(Failure { causes: vec![cause], ..Failure::new(Kind::Proxy) })
-}
-
 fn system(error: &io::Error, syscall: &'static str) -> Box<Failure> {
-    proxy(causes::system(error, syscall))
+    Box::new(causes::system(error, syscall))
 }
 
+/// A proxy that ended the connection, or said what no answer is, is told from an origin that did.
 fn broken(error: ResponseError, data: &[u8]) -> Box<Failure> {
     let info = || SocketInfo { local: None, remote: None, bytes_written: 0, bytes_read: 0 };
-    proxy(causes::response(error, data, info))
+    let cause = causes::response(error, data, info);
+    if cause.kind == Kind::Socket {
+        return Box::new(Failure { causes: vec![cause], ..Failure::new(Kind::Proxy) });
+    }
+    Box::new(cause)
 }

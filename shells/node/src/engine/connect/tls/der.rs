@@ -155,7 +155,12 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dns(name) => write!(f, "DNS:{name}"),
-            Self::Address(address) => write!(f, "IP Address:{address}"),
+            Self::Address(IpAddr::V4(address)) => write!(f, "IP Address:{address}"),
+            Self::Address(IpAddr::V6(address)) => {
+                // In full, as OpenSSL writes it.
+                let groups = address.segments().map(|group| format!("{group:X}"));
+                write!(f, "IP Address:{}", groups.join(":"))
+            }
         }
     }
 }
