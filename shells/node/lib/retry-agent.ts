@@ -1,7 +1,7 @@
 // Requests that failed are sent again, and responses that broke off go on where they were.
 
 import { Dispatcher } from './dispatcher';
-import { RetryHandler, type RetryOptions } from './retry-handler';
+import { RetryHandler, replayable, type RetryOptions } from './retry-handler';
 
 export class RetryAgent extends Dispatcher {
   /** @internal */
@@ -29,11 +29,12 @@ export class RetryAgent extends Dispatcher {
 
   override dispatch(options: any, handler: any): boolean {
     const inner = this._inner;
+    const request = { ...options, body: replayable(options.body) };
     const retry = new RetryHandler(
-      { ...options, retryOptions: this._retryOptions },
+      { ...request, retryOptions: this._retryOptions },
       { dispatch: inner.dispatch.bind(inner), handler },
     );
-    return inner.dispatch(options, retry);
+    return inner.dispatch(request, retry);
   }
 
   override close(callback?: any): any {

@@ -38,6 +38,22 @@ function defaultRetry(error: any, { state, opts }: any, callback: (error?: Error
   return setTimeout(() => callback(null), wait);
 }
 
+const DEFAULTS: Required<RetryOptions> = {
+  retry: defaultRetry,
+  retryAfter: true,
+  maxTimeout: 30_000,
+  minTimeout: 500,
+  timeoutFactor: 2,
+  maxRetries: 5,
+  throwOnError: true,
+  methods: ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE', 'QUERY'],
+  statusCodes: [500, 502, 503, 504, 429],
+  errorCodes: [
+    'ECONNRESET', 'ECONNREFUSED', 'ENOTFOUND', 'ENETDOWN', 'ENETUNREACH', 'EHOSTDOWN', 'EHOSTUNREACH', 'EPIPE',
+    'UND_ERR_SOCKET',
+  ],
+};
+
 /** Milliseconds, from seconds or a date. */
 function afterHeader(text: string | undefined): number | null {
   if (!text) {
@@ -126,8 +142,9 @@ export class RetryHandler implements Handler {
   private start = 0;
   private end: number | null = null;
   private etag: string | null = null;
-  private started = false;
   private headSent = false;
+  /** What the consumer has of a body can be continued. */
+  private resumable = true;
   private over = false;
   /** This response will be thrown away and the request sent again. */
   private discarding: Error | null = null;
@@ -136,32 +153,17 @@ export class RetryHandler implements Handler {
   private held: { chunks: Buffer[]; ended: boolean; trailers: any } | null = null;
 
   constructor(request: any, { dispatch, handler }: { dispatch: any; handler: any }) {
-    const { retryOptions = {}, ...rest } = request;
+    const { retryOptions, ...rest } = request;
     this.request = rest;
     this.dispatch = dispatch;
     this.handler = accept(handler, Boolean(rest.upgrade) || rest.method === 'CONNECT');
-    this.options = {
-      retry: defaultRetry,
-      retryAfter: true,
-      maxTimeout: 30_000,
-      minTimeout: 500,
-      timeoutFactor: 2,
-      maxRetries: 5,
-      throwOnError: true,
-      methods: ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'],
-      statusCodes: [500, 502, 503, 504, 429],
-      errorCodes: [
-        'ECONNRESET', 'ECONNREFUSED', 'ENOTFOUND', 'ENETDOWN', 'ENETUNREACH', 'EHOSTDOWN', 'EHOSTUNREACH', 'EPIPE',
-        'UND_ERR_SOCKET',
-      ],
-      ...retryOptions,
-    };
+    const given = Object.entries(retryOptions ?? {}).filter(([, value]) => value != null);
+    this.options = { ...DEFAULTS, ...Object.fromEntries(given) };
   }
 
   onRequestStart(controller: any, context: any): void {
     this.controller.aim(controller);
-    if (!this.started) {
-      this.started = true;
+    if (!this.headSent) {
       this.handler.onRequestStart(this.controller, context);
     }
   }
@@ -213,6 +215,10 @@ export class RetryHandler implements Handler {
     if (this.etag !== null && this.etag !== headers.etag) {
       fail('ETag mismatch');
     }
+    const length = headers['content-length'];
+    if (length !== undefined && range.end !== null && Number(length) !== range.end - range.start + 1) {
+      fail('Content-Length mismatch');
+    }
     if (range.start !== this.start || (this.end !== null && range.end !== this.end)) {
       fail('Content-Range mismatch');
     }
@@ -227,6 +233,7 @@ export class RetryHandler implements Handler {
       const length = headers['content-length'];
       this.end = length === undefined ? null : Number(length) - 1;
     }
+    this.resumable = status === 206 ? range !== null : status < 300 || this.end !== null;
     // Weak tags do not promise the same bytes.
     this.etag = typeof headers.etag === 'string' && !headers.etag.startsWith('W/') ? headers.etag : null;
     this.headSent = true;
@@ -236,9 +243,13 @@ export class RetryHandler implements Handler {
   private decideOnStatus(controller: any, status: number, headers: any, text?: string): void {
     const error = new RequestRetryError('Request failed', status, { headers, data: { count: this.count } });
     const { retry, throwOnError } = this.options;
-    if (!throwOnError && !this.options.statusCodes.includes(status)) {
+    const used = isUsed(this.request.body);
+    if (throwOnError ? !this.options.statusCodes.includes(status) : used) {
       this.begin(status, headers, text);
       return;
+    }
+    if (used) {
+      throw error;
     }
     controller.pause();
     this.held = { chunks: [], ended: false, trailers: null };
@@ -267,13 +278,18 @@ export class RetryHandler implements Handler {
   private decide(error: any, retry: RetryCallback, then: (final: Error | null) => void): void {
     this.deciding = true;
     const opts = { retryOptions: this.options, ...this.request };
-    this.timer = retry(error, { state: { counter: this.count }, opts }, (final) => {
+    const decided = (final?: Error | null) => {
       if (this.deciding && !this.over) {
         this.deciding = false;
         this.timer = null;
         then(final ?? null);
       }
-    }) ?? null;
+    };
+    try {
+      this.timer = retry(error, { state: { counter: this.count }, opts }, decided) ?? null;
+    } catch (thrown) {
+      decided(thrown as Error);
+    }
   }
 
   onResponseData(_: any, chunk: Buffer): void {
@@ -303,9 +319,8 @@ export class RetryHandler implements Handler {
     if (this.over) {
       return;
     }
-    const replayable = !isUsed(this.request.body);
-    const resumable = !this.headSent || this.end !== null;
-    if (this.controller.aborted || controller?.aborted || !replayable || !resumable) {
+    const canGoOn = !isUsed(this.request.body) && (!this.headSent || this.resumable);
+    if (this.controller.aborted || controller?.aborted || !canGoOn) {
       this.fail(error);
       return;
     }
@@ -353,9 +368,29 @@ export class RetryHandler implements Handler {
   }
 }
 
+/** A generator as a body: whether it was begun must be known before it is sent a second time. */
+class Generated {
+  begun = false;
+
+  constructor(private readonly body: any) {}
+
+  [Symbol.asyncIterator](): any {
+    this.begun = true;
+    return this.body[Symbol.asyncIterator]?.() ?? this.body[Symbol.iterator]();
+  }
+}
+
+/** `body`, so that {@link RetryHandler} knows whether it can be sent again. */
+export function replayable(body: any): any {
+  const generates = body && typeof body === 'object' && typeof body.next === 'function' && typeof body.pipe !== 'function'
+    && (Symbol.asyncIterator in body || Symbol.iterator in body);
+  return generates ? new Generated(body) : body;
+}
+
 /** A body that was read cannot be sent a second time. */
 function isUsed(body: any): boolean {
-  return Boolean(body) && typeof body === 'object' && typeof body.pipe === 'function' && Readable.isDisturbed(body);
+  return body instanceof Generated ? body.begun
+    : Boolean(body) && typeof body === 'object' && typeof body.pipe === 'function' && Readable.isDisturbed(body);
 }
 
 function withoutRange(headers: any): any[] {

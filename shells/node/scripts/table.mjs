@@ -37,7 +37,7 @@ const FEATURES = [
   ['`ProxyAgent`, `EnvHttpProxyAgent`, `Socks5ProxyAgent`', 'proxy.test|proxy-env.test'],
   ['`clientFactory` of `ProxyAgent` (not on Windows)', 'proxy.test', 'clientFactory'],
   ['`BalancedPool`, `RoundRobinPool`', 'api.test', 'BalancedPool'],
-  ['`RetryAgent`', 'api.test', 'RetryAgent'],
+  ['`RetryAgent`', 'retry.test'],
   ['built-in fetch of Node.js 20, 22, 24 and 26; `setGlobalDispatcher`', 'fetch.test', 'built-in'],
   ['undici 6, 7 and 8 as callers', 'api.test|fetch.test', '^undici|built-in'],
   ['diagnostics channels; OpenTelemetry', 'diagnostics.test|telemetry.test'],
