@@ -188,9 +188,14 @@ pub enum Version {
 pub enum Data<'a> {
     /// In the engine's read buffer: will be copied.
     Borrowed(&'a [u8]),
-    /// In a buffer of their own, which JavaScript gets without a copy: for pieces of 32 KiB and
-    /// more.
-    Owned(Vec<u8>),
+    /// At the end of a buffer, from `start` on: for pieces of 32 KiB and more. The sink may take
+    /// the buffer and leave another, with room or without.
+    Owned {
+        /// What was read.
+        buffer: &'a mut Vec<u8>,
+        /// At most its length.
+        start: usize,
+    },
 }
 
 impl Data<'_> {
@@ -199,7 +204,7 @@ impl Data<'_> {
     pub fn as_slice(&self) -> &[u8] {
         match self {
             Self::Borrowed(bytes) => bytes,
-            Self::Owned(bytes) => bytes,
+            Self::Owned { buffer, start } => &buffer[*start..],
         }
     }
 }

@@ -34,6 +34,8 @@ const BATCH_LEN: usize = 48 * 1024;
 const BATCH_COUNT: u32 = 64;
 /// Data of this size crosses without being packed.
 const OWNED_LEN: usize = 32 * 1024;
+/// Buffers of that size that are kept: to give them back and take them again costs page faults.
+const EMPTIED_MAX: usize = 16;
 /// With so much on its way, nothing more should be read.
 const FULL_LEN: usize = 8 << 20;
 
@@ -41,7 +43,10 @@ const FULL_LEN: usize = 8 << 20;
 #[derive(Debug)]
 pub(super) struct Queue {
     batches: SegQueue<Vec<u8>>,
-    owned: SegQueue<Vec<u8>>,
+    /// Buffers, and where in each the data starts.
+    owned: SegQueue<(Vec<u8>, usize)>,
+    /// Buffers for it, to read into again.
+    emptied: ArrayQueue<Vec<u8>>,
     /// Arrays that are borrowed no more. Were they dropped where that was found, each would wake
     /// JavaScript by itself.
     given_back: SegQueue<Root<JsUint8Array>>,
@@ -61,6 +66,7 @@ impl Default for Queue {
         Self {
             batches: SegQueue::new(),
             owned: SegQueue::new(),
+            emptied: ArrayQueue::new(EMPTIED_MAX),
             given_back: SegQueue::new(),
             spare: ArrayQueue::new(8),
             front: std::sync::Mutex::new(None),
@@ -104,11 +110,21 @@ impl Queue {
         Drained::Copied { bytes: used, more: false }
     }
 
-    /// The next piece of owned data.
-    pub(super) fn take(&self) -> Option<Vec<u8>> {
-        let bytes = self.owned.pop()?;
+    /// Copies the next piece of owned data into `into`, or drops it if there is no room.
+    pub(super) fn take(&self, into: &mut [u8]) {
+        let Some((mut buffer, start)) = self.owned.pop() else {
+            return;
+        };
+        let bytes = &buffer[start..];
         self.len.fetch_sub(bytes.len(), Ordering::Relaxed);
-        Some(bytes)
+        if let Some(room) = into.get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
+        if buffer.capacity() <= 4 * OWNED_LEN {
+            buffer.clear();
+            // More than are kept: this one is given back to the system.
+            drop(self.emptied.push(buffer));
+        }
     }
 
     /// The array is borrowed no more: JavaScript is told together with what comes next, or late.
@@ -220,16 +236,28 @@ impl<W: Fn()> Sink<W> {
                 self.words([4, id.slot, id.generation, len(bytes)]);
                 self.bytes(&[bytes]);
             }
-            Data::Borrowed(bytes) => self.owned(id, bytes.to_vec()),
-            Data::Owned(bytes) => self.owned(id, bytes),
+            Data::Borrowed(bytes) => {
+                let mut copy = self.emptied();
+                copy.extend_from_slice(bytes);
+                self.owned(id, copy, 0);
+            }
+            Data::Owned { buffer, start } => {
+                let emptied = self.emptied();
+                self.owned(id, core::mem::replace(buffer, emptied), start);
+            }
         }
     }
 
+    fn emptied(&self) -> Vec<u8> {
+        self.queue.emptied.pop().unwrap_or_default()
+    }
+
     /// The bytes are in their queue before the record that announces them is in its own.
-    fn owned(&mut self, id: RequestId, bytes: Vec<u8>) {
-        self.words([5, id.slot, id.generation, len(&bytes)]);
+    fn owned(&mut self, id: RequestId, buffer: Vec<u8>, start: usize) {
+        let bytes = &buffer[start..];
+        self.words([5, id.slot, id.generation, len(bytes)]);
         self.queue.len.fetch_add(bytes.len(), Ordering::Relaxed);
-        self.queue.owned.push(bytes);
+        self.queue.owned.push((buffer, start));
     }
 
     fn json(&mut self, kind: u32, id: RequestId, value: &Value) {

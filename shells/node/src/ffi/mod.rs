@@ -212,10 +212,7 @@ impl Environment {
     /// `take(into)`: the bytes that the next record of the kind "owned" announces.
     fn take<'cx>(&self, mut cx: FunctionContext<'cx>) -> JsResult<'cx, JsUndefined> {
         let mut into = cx.argument::<JsUint8Array>(0)?;
-        let bytes = self.queue.take().unwrap_or_default();
-        let into = into.as_mut_slice(&mut cx);
-        let len = bytes.len().min(into.len());
-        into[..len].copy_from_slice(&bytes[..len]);
+        self.queue.take(into.as_mut_slice(&mut cx));
         self.tell_of_room();
         Ok(cx.undefined())
     }

@@ -7,10 +7,58 @@ use std::sync::mpsc::channel;
 
 use bytes::Bytes;
 use forebay_node::engine::{Body, ClientOptions, Command, Kind, RequestFlags, Version};
+use forebay_tests::random::{Random, seeds};
 
 use crate::support::{Ask, Harness, PATIENCE, Server, Told, options};
 
 const OK: &str = "HTTP/1.1 200 Fine by me\r\nX-Case: Kept\r\nContent-Length: 5\r\n\r\nhello";
+
+/// A response with a body of some hundred KiB, framed in one of two ways; the body.
+fn large_response(random: &mut Random) -> (Vec<u8>, Vec<u8>) {
+    let mut body = vec![0; random.index(400_000)];
+    random.fill(&mut body);
+    let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
+    if random.chance(2) {
+        bytes.extend(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+        bytes.extend_from_slice(&body);
+    } else {
+        bytes.extend(b"Transfer-Encoding: chunked\r\n\r\n");
+        let mut rest = &body[..];
+        while !rest.is_empty() {
+            let (chunk, after) = rest.split_at(1 + random.index(rest.len().min(150_000)));
+            bytes.extend(format!("{:x}\r\n", chunk.len()).as_bytes());
+            bytes.extend_from_slice(chunk);
+            bytes.extend(b"\r\n");
+            rest = after;
+        }
+        bytes.extend(b"0\r\n\r\n");
+    }
+    (bytes, body)
+}
+
+#[test]
+fn large_bodies_arrive_unchanged_however_they_are_cut() {
+    for seed in seeds(10) {
+        let mut random = Random::new(seed);
+        let responses: Vec<_> = (0..6).map(|_| large_response(&mut random)).collect();
+        let cut = 1 + random.index(100_000);
+        let (bytes, bodies): (Vec<_>, Vec<_>) = responses.into_iter().unzip();
+        let server = Server::start(move |_, mut peer| {
+            for bytes in &bytes {
+                peer.head();
+                bytes.chunks(cut).for_each(|part| peer.write(part));
+            }
+        });
+        let mut harness = Harness::new();
+        harness.open(options(server.address));
+        for (index, body) in bodies.into_iter().enumerate() {
+            let id = harness.dispatch(Ask::get("/"));
+            let (_, got, _) = harness.response(id).expect("a response");
+            assert!(got == body, "seed {seed}, response {index}: {} of {}", got.len(), body.len());
+        }
+        server.finish();
+    }
+}
 
 #[test]
 fn a_small_response_is_one_event() {

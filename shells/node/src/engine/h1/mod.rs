@@ -60,10 +60,20 @@ pub(super) struct H1 {
     /// What was read and not used, from `kept_at` on.
     kept: Vec<u8>,
     kept_at: usize,
+    tail: Option<Tail>,
     bytes_read: u64,
     timer: Pin<Box<Sleep>>,
     /// When `timer` fires. It may be earlier than what is waited for.
     armed: Option<Instant>,
+}
+
+/// The last bytes of what is used now: a piece of a body that is worth more than a copy, to be told
+/// of when nothing borrows the buffer.
+struct Tail {
+    id: RequestId,
+    len: usize,
+    /// The response ends with it.
+    ends: bool,
 }
 
 /// A body that comes in chunks.
@@ -105,6 +115,7 @@ impl H1 {
             write_error: None,
             kept: Vec::new(),
             kept_at: 0,
+            tail: None,
             bytes_read: 0,
             timer: Box::pin(tokio::time::sleep_until(tokio::time::Instant::now())),
             armed: None,

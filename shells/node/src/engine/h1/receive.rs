@@ -10,7 +10,7 @@ use forebay_core_http1::client as http1;
 use forebay_core_time::Instant;
 use tokio::io::AsyncReadExt;
 
-use super::{Ending, H1, Progress};
+use super::{Ending, H1, Progress, Tail};
 use crate::engine::causes;
 use crate::engine::command::RequestId;
 use crate::engine::connect::tls;
@@ -19,7 +19,7 @@ use crate::engine::failure::{Failure, Kind};
 use crate::engine::outbox::emptied;
 use crate::engine::shared::READ_LEN;
 
-/// Data of this size is handed over in a buffer of its own.
+/// Data of this size is handed over in the buffer that it was read into.
 const OWNED_LEN: usize = 32 * 1024;
 
 impl H1 {
@@ -62,10 +62,9 @@ impl H1 {
 
     /// Uses what was kept from earlier reads.
     fn use_kept(&mut self, now: Instant) -> Result<(), Ending> {
-        let kept = core::mem::take(&mut self.kept);
-        let used = self.consume(now, kept.get(self.kept_at..).unwrap_or_default())?;
+        let mut kept = core::mem::take(&mut self.kept);
+        self.kept_at = self.use_from(now, &mut kept, self.kept_at)?;
         self.kept = kept;
-        self.kept_at += used;
         if self.kept_at == self.kept.len() {
             self.kept = emptied(core::mem::take(&mut self.kept));
             self.kept_at = 0;
@@ -76,14 +75,7 @@ impl H1 {
     /// Uses what has been read, and keeps the rest.
     fn use_read(&mut self, now: Instant, data: &mut Vec<u8>) -> Result<(), Ending> {
         if self.kept.is_empty() {
-            if let Some(id) = self.takes_all(now, data) {
-                let fresh = Vec::with_capacity(READ_LEN);
-                let data = core::mem::replace(data, fresh);
-                self.charge(id, data.len());
-                self.shared.emit(Event::Data { id, data: Data::Owned(data) });
-                return Ok(());
-            }
-            let used = self.consume(now, data)?;
+            let used = self.use_from(now, data, 0)?;
             self.kept.extend_from_slice(&data[used..]);
             return Ok(());
         }
@@ -93,19 +85,24 @@ impl H1 {
         self.use_kept(now)
     }
 
-    /// Whether all of `data` is a piece of a body that is worth a buffer of its own.
-    fn takes_all(&mut self, now: Instant, data: &[u8]) -> Option<RequestId> {
-        if data.len() < OWNED_LEN || !self.machine.is_in_body() {
-            return None;
+    /// Lets the machine read `buffer` from `start` on, and says up to where it was used.
+    fn use_from(
+        &mut self,
+        now: Instant,
+        buffer: &mut Vec<u8>,
+        start: usize,
+    ) -> Result<usize, Ending> {
+        let used = self.consume(now, buffer.get(start..).unwrap_or_default());
+        let Some(Tail { id, len, ends }) = self.tail.take() else {
+            return used.map(|used| start + used);
+        };
+        let start = buffer.len() - len;
+        self.shared.emit(Event::Data { id, data: Data::Owned { buffer, start } });
+        if ends {
+            self.shared.emit(Event::End { id, trailers: &[] });
         }
-        let (credit, paused) = self.flow();
-        if paused || credit.min(self.machine.data_len()) < data.len() as u64 {
-            return None;
-        }
-        self.machine.set_window(now, credit);
-        let step = self.machine.handle_bytes(now, data).ok()?;
-        debug_assert_eq!(step.used, data.len(), "plain data is taken whole");
-        self.running.front().map(|request| request.id)
+        buffer.clear();
+        used.map(|_| 0)
     }
 
     fn charge(&self, id: RequestId, len: usize) {
@@ -153,15 +150,8 @@ impl H1 {
                 self.shared.emit(Event::Informational { id, head: told(&head) });
             }
             http1::Event::Response(head) => return self.tell_response(now, id, &head, rest),
-            http1::Event::Body(data) => {
-                self.charge(id, data.len());
-                self.shared.emit(Event::Data { id, data: Data::Borrowed(data) });
-            }
-            http1::Event::End(trailers) => {
-                self.shared.finish(id);
-                self.shared.emit(Event::End { id, trailers });
-                return self.end_response().map(|()| 0);
-            }
+            http1::Event::Body(data) => self.tell_data(id, data, rest),
+            http1::Event::End(trailers) => return self.tell_end(id, trailers).map(|()| 0),
             http1::Event::Switch(head) => {
                 self.shared.emit(Event::Upgrade { id, head: told(&head) });
                 self.running.pop_front();
@@ -188,41 +178,69 @@ impl H1 {
         }
         let mut used = 0;
         let mut body: &[u8] = &[];
+        let mut behind_body: &[u8] = &[];
         while !paused && !self.machine.is_closed() {
             self.machine.set_window(now, credit.saturating_sub(body.len() as u64));
             let step = match self.machine.handle_bytes(now, &rest[used..]) {
                 Ok(step) => step,
                 Err(error) => {
-                    self.tell_beginning(id, head, body);
+                    self.tell_beginning(id, head, body, behind_body);
                     return Err(self.broken(error, &rest[used..]));
                 }
             };
             used += step.used;
             match step.event {
-                Some(http1::Event::Body(part)) if body.is_empty() => body = part,
-                Some(http1::Event::End(trailers)) => {
+                Some(http1::Event::Body(part)) if body.is_empty() => {
+                    (body, behind_body) = (part, &rest[used..]);
+                }
+                Some(http1::Event::End(trailers)) if body.len() < OWNED_LEN => {
                     self.shared.finish(id);
                     let head = told(head);
                     self.shared.emit(Event::Response { id, head, body, trailers });
                     return self.end_response().map(|()| used);
                 }
                 Some(event) => {
-                    self.tell_beginning(id, head, body);
+                    self.tell_beginning(id, head, body, behind_body);
                     return Ok(used + self.tell(now, event, &rest[used..])?);
                 }
                 None => break,
             }
         }
-        self.tell_beginning(id, head, body);
+        self.tell_beginning(id, head, body, behind_body);
         Ok(used)
     }
 
-    fn tell_beginning(&self, id: RequestId, head: &http1::ResponseHead<'_>, body: &[u8]) {
+    fn tell_beginning(
+        &mut self,
+        id: RequestId,
+        head: &http1::ResponseHead<'_>,
+        body: &[u8],
+        rest: &[u8],
+    ) {
         self.shared.emit(Event::Head { id, head: told(head) });
         if !body.is_empty() {
-            self.charge(id, body.len());
-            self.shared.emit(Event::Data { id, data: Data::Borrowed(body) });
+            self.tell_data(id, body, rest);
         }
+    }
+
+    /// Tells of a piece of a body; `rest` follows it.
+    fn tell_data(&mut self, id: RequestId, data: &[u8], rest: &[u8]) {
+        self.charge(id, data.len());
+        if data.len() >= OWNED_LEN && rest.is_empty() {
+            self.tail = Some(Tail { id, len: data.len(), ends: false });
+        } else {
+            self.shared.emit(Event::Data { id, data: Data::Borrowed(data) });
+        }
+    }
+
+    fn tell_end(&mut self, id: RequestId, trailers: &[u8]) -> Result<(), Ending> {
+        self.shared.finish(id);
+        match &mut self.tail {
+            // Nothing follows it, so there are no trailers.
+            Some(tail) => tail.ends = true,
+            None => self.shared.emit(Event::End { id, trailers }),
+        }
+        self.end_response()
     }
 
     /// A response is complete.
