@@ -132,10 +132,10 @@ const TEST_ALL: [Row; 17] = [
 
 const CROSS: [Row; 8] = [
     row("native", "core and worker lint and test on this system", Lane::Main, cross::native),
-    row("apple", "core and worker type-check for macOS", Lane::Side, cross::apple),
+    row("apple", "core, worker and node lint for macOS", Lane::Side, cross::apple),
     row("freebsd", "core and worker type-check for FreeBSD", Lane::Side, cross::freebsd),
     row("wasm", "core builds for wasm32", Lane::Side, cross::wasm),
-    row("windows-lint", "core and worker lint for Windows", Lane::Side, cross::windows_lint),
+    row("windows-lint", "core, worker and node lint for Windows", Lane::Side, cross::windows_lint),
     row("wine", "core and worker tests, built for Windows, run", Lane::Side, cross::wine),
     row("s390x", "core tests on a big-endian machine", Lane::Side, cross::s390x),
     row("i686", "core tests on a 32-bit machine", Lane::Side, cross::i686),
