@@ -54,6 +54,8 @@ export class Client extends DispatcherBase implements ClientEnd {
   _needDrain: Drain = Drain.Idle;
   private readonly given: any;
   private profile: string | null = null;
+  /** Of the HTTP/2 connection there is. */
+  private maxStreams = 0;
   /** @internal The engine's number of this client; -1: it does not know it. */
   _number = -1;
   /** What the request names for which the connection is made. */
@@ -118,7 +120,7 @@ export class Client extends DispatcherBase implements ClientEnd {
   }
 
   private get limit(): number {
-    return this._isH2 ? this._settings.maxConcurrentStreams : this._settings.pipelining || 1;
+    return this._isH2 ? this.maxStreams : this._settings.pipelining || 1;
   }
 
   /** The engine knows this client from its first request on. */
@@ -135,7 +137,7 @@ export class Client extends DispatcherBase implements ClientEnd {
       return false;
     }
     return this._isH2
-      ? this._running < this._settings.maxConcurrentStreams && request.allowH2 && !request.upgrade
+      ? this._running < this.maxStreams && request.allowH2 && !request.upgrade
       : this._running === 0;
   }
 
@@ -214,6 +216,7 @@ export class Client extends DispatcherBase implements ClientEnd {
   _onConnected(info: ConnectionInfo): void {
     this._isConnected = true;
     this._isH2 = info.version === 20;
+    this.maxStreams = this._settings.maxConcurrentStreams;
     this._socketInfo = infoOf(this.made ?? info);
     this._connectError = null;
     if (channels.proxyConnected.hasSubscribers) {
@@ -226,6 +229,15 @@ export class Client extends DispatcherBase implements ClientEnd {
     }
     this.settleDrain();
     this.emit('connect', this._url, [this]);
+  }
+
+  _onStreams(max: number): void {
+    this.maxStreams = max;
+    this.settleDrain();
+  }
+
+  _onPong(milliseconds: number): void {
+    this.emit('ping', milliseconds);
   }
 
   _onDisconnected(failure: Failure): void {

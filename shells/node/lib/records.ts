@@ -24,6 +24,8 @@ export interface ClientEnd {
   _onConnecting(servername: string | null): void;
   _onConnected(info: ConnectionInfo): void;
   _onAsked(question: Question): void;
+  _onStreams(max: number): void;
+  _onPong(milliseconds: number): void;
   _onDisconnected(failure: Failure): void;
   _onConnectFailed(failure: Failure): void;
   _onClosed(): void;
@@ -136,7 +138,7 @@ function next(kind: number, i: number): number {
       return i + 5 + ((slabWords[i + 3]! + slabWords[i + 4]! + 3) >> 2);
     case 4: case 6: case 11: case 12: case 13: case 14: case 16: case 17:
       return i + 4 + ((slabWords[i + 3]! + 3) >> 2);
-    case 5: case 8:
+    case 5: case 8: case 18: case 19:
       return i + 4;
     default: {
       const bytes = slabWords[i + 3]! + slabWords[i + 4]! + slabWords[i + 5]! + slabWords[i + 6]!;
@@ -231,6 +233,10 @@ function clientRecord(kind: number, i: number, ends: Ends): void {
     client._onConnecting((json(i) as { servername: string | null }).servername);
   } else if (kind === 16) {
     client._onAsked(json(i) as Question);
+  } else if (kind === 18) {
+    client._onStreams(slabWords[i + 3]!);
+  } else if (kind === 19) {
+    client._onPong(slabWords[i + 3]! / 1000);
   } else {
     ends.release(number);
     client._onClosed();

@@ -183,6 +183,8 @@ test('HTTP/2: a server that leaves, and one that talks nonsense', async (t) => {
   const left = await run(h2(t, gone.origin), { method: 'POST', body: 'x' });
   assert.ok(left.error instanceof errors.SocketError, String(left.error));
   assert.equal(left.error.message, 'other side closed');
+  const { remotePort, bytesWritten, bytesRead } = left.error.socket;
+  assert.deepEqual([remotePort, bytesWritten > 0, bytesRead > 0], [gone.port, true, true]);
   const noise = await rawServer(t, (socket) => socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')));
   const handler = recorder();
   h2(t, noise.origin).dispatch({ path: '/', method: 'GET' }, handler);

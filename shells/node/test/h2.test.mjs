@@ -46,6 +46,34 @@ test('many streams share one HTTP/2 connection', async (t) => {
   assert.equal(sessions.size, 1);
 });
 
+test('HTTP/2: a pool opens another connection when the server takes no more streams', async (t) => {
+  const sessions = new Set();
+  const server = await h2Server(t, (request, response) => {
+    sessions.add(request.stream.session);
+    setTimeout(() => response.end(), 20);
+  }, { settings: { maxConcurrentStreams: 2 } });
+  const pool = using(t, new Pool(server.named, { connect: { ca } }));
+  await run(pool, {});
+  await Promise.all(Array.from({ length: 4 }, () => run(pool, {})));
+  assert.equal(sessions.size, 2);
+});
+
+test('HTTP/2: characters that no URI has are sent encoded', async (t) => {
+  const server = await h2Server(t, (request, response) => response.end(request.url));
+  const client = using(t, new Client(server.named, { connect: { ca } }));
+  assert.equal((await run(client, { path: '/{a}|^<é`?"\\[b]|{c}' })).body.toString(), '/{a}|^%3C%E9%60?%22\\[b]|{c}');
+  assert.equal((await run(client, { path: '/{a}|^?\\[b]|{c}`' })).body.toString(), '/{a}|^?\\[b]|{c}`');
+});
+
+test('HTTP/2: a ping event for each answer to a ping', async (t) => {
+  const server = await h2Server(t, (_, response) => setTimeout(() => response.end(), 100));
+  const client = using(t, new Client(server.named, { connect: { ca }, pingInterval: 20 }));
+  const took = [];
+  client.on('ping', (milliseconds) => took.push(milliseconds));
+  await run(client, {});
+  assert.ok(took.length >= 1 && took.every((ms) => ms > 0 && ms < 1_000), took.join());
+});
+
 test('HTTP/2 uploads, with and without a length', async (t) => {
   const server = await h2Server(t, (request, response) => {
     let length = 0;

@@ -1,6 +1,7 @@
 //! What the engine tells.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use super::command::{ClientId, RequestId};
 use super::failure::Failure;
@@ -112,6 +113,21 @@ pub enum Event<'a> {
         client: ClientId,
         /// What there is to know about it.
         info: Connected,
+    },
+    /// HTTP/2: so many requests may run on the connection at a time, as the server has it. Told
+    /// when it is not what was asked for.
+    Streams {
+        /// Whose.
+        client: ClientId,
+        /// At least 1.
+        max: u32,
+    },
+    /// HTTP/2: the server has answered a ping.
+    Pong {
+        /// Whose.
+        client: ClientId,
+        /// How long that took.
+        after: Duration,
     },
     /// A connection that was told as ready is gone.
     Disconnected {

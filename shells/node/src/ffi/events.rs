@@ -14,6 +14,7 @@
 //!   8 body credit: bytes               9 body sent
 //!  11 error, 13 disconnected, 14 connect failed: length, JSON of the failure
 //!  12 connected, 16 ask, 17 connecting: length, JSON         15 closed
+//!  18 streams: how many               19 pong: microseconds
 //! ```
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -295,6 +296,11 @@ impl<W: Fn() + Send> EventSink for Sink<W> {
             }
             Event::Connected { client, info } => {
                 self.json(12, of(client), &connected_json(&info));
+            }
+            Event::Streams { client, max } => self.words([18, client.0, 0, max]),
+            Event::Pong { client, after } => {
+                let micros = u32::try_from(after.as_micros()).unwrap_or(u32::MAX);
+                self.words([19, client.0, 0, micros]);
             }
             Event::Disconnected { client, failure } => {
                 self.json(13, of(client), &failure_json(&failure));

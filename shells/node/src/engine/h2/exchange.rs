@@ -170,7 +170,7 @@ impl Exchange {
 
     fn failed(&self, error: &Error) -> Box<Stop> {
         let over = self.running.over.borrow().clone().filter(|_| error.is_io());
-        let failure = over.unwrap_or_else(|| cause::of_stream(error));
+        let failure = over.unwrap_or_else(|| self.running.wire.of(cause::of_stream(error)));
         let early = matches!(self.reading, Reading::Head(_));
         let refusal = cause::refusal(error).filter(|_| early);
         Box::new(match refusal {

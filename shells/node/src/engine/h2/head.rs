@@ -1,7 +1,9 @@
 //! Heads, from and to lines.
 
+use core::fmt::Write as _;
+
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TE};
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{Authority, InvalidUri, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Uri, Version};
 
 use crate::engine::command::{Body, Request};
@@ -60,8 +62,25 @@ fn uri(request: &Request, options: &ClientOptions) -> Result<Uri, Box<Failure>> 
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(if options.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
     parts.authority = Some(Authority::try_from(head.host()).map_err(|_| invalid("host"))?);
-    parts.path_and_query = Some(PathAndQuery::try_from(head.path()).map_err(|_| invalid("path"))?);
+    parts.path_and_query = Some(target(head.path()).map_err(|_| invalid("path"))?);
     Uri::from_parts(parts).map_err(|_| invalid("path"))
+}
+
+/// The library takes no characters that do not belong into a URI: they are encoded, which means
+/// the same.
+fn target(path: &[u8]) -> Result<PathAndQuery, InvalidUri> {
+    PathAndQuery::try_from(path).or_else(|_| {
+        let mut encoded = String::with_capacity(path.len() + 8);
+        for &byte in path {
+            match byte {
+                b'"' | b'<' | b'>' | b'`' | 0x7f.. => {
+                    write!(encoded, "%{byte:02X}").expect("a string takes everything");
+                }
+                _ => encoded.push(char::from(byte)),
+            }
+        }
+        PathAndQuery::try_from(encoded)
+    })
 }
 
 fn fields(request: &Request, headers: &mut HeaderMap) -> Result<(), Box<Failure>> {

@@ -3,6 +3,7 @@
 mod cause;
 mod exchange;
 mod head;
+mod wire;
 
 use core::cell::{Cell, RefCell};
 use core::future::{Future, poll_fn};
@@ -19,22 +20,25 @@ use tokio::time::{Instant, Sleep};
 use super::client::{Client, Wish};
 use super::command::{Body, Request};
 use super::connect::Ready;
+use super::event::Event;
 use super::failure::{Failure, Kind};
 use super::guard::{broken, guarded};
 use super::shared::Shared;
-use super::stream::Stream;
 use exchange::Exchange;
+use wire::{Counted, Wire};
 
 /// A connection in use.
 pub(super) struct H2 {
     shared: Rc<Shared>,
     client: Rc<Client>,
     wish: Wish,
-    connection: Connection<Stream, Bytes>,
+    connection: Connection<Counted, Bytes>,
     sender: SendRequest<Bytes>,
     running: Rc<Running>,
     /// The server said that it takes no more requests: what it has begun with goes on.
     leaving: Option<Failure>,
+    /// How many streams JavaScript knows of.
+    told_room: u32,
     rest: Rest,
     pinger: Pinger,
 }
@@ -63,9 +67,9 @@ impl Rest {
 }
 
 /// What a connection and the tasks of its requests tell each other.
-#[derive(Default)]
 pub(super) struct Running {
     count: Cell<u32>,
+    wire: Rc<Wire>,
     /// Why the connection was given up.
     over: RefCell<Option<Failure>>,
 }
@@ -83,16 +87,17 @@ impl H2 {
         ready: Ready,
     ) -> Result<Self, Box<Failure>> {
         let options = &client.options;
+        let wire = Rc::new(Wire::new(&ready.info));
         let handshake = h2::client::Builder::new()
             .enable_push(false)
             .initial_window_size(options.h2.stream_window)
             .initial_connection_window_size(options.h2.connection_window)
             .max_header_list_size(options.max_header_size.saturating_mul(HEAD_FACTOR))
             .initial_max_send_streams(1)
-            .handshake(ready.stream)
+            .handshake(Counted { stream: ready.stream, wire: Rc::clone(&wire) })
             .await;
         let (sender, mut connection) =
-            handshake.map_err(|error| Box::new(cause::of_connection(&error)))?;
+            handshake.map_err(|error| Box::new(wire.of(cause::of_connection(&error))))?;
         let pinger = Pinger::new(connection.ping_pong(), options.h2.ping_interval_ms);
         Ok(Self {
             shared: Rc::clone(shared),
@@ -100,8 +105,9 @@ impl H2 {
             wish,
             connection,
             sender,
-            running: Rc::default(),
+            running: Rc::new(Running { count: Cell::new(0), wire, over: RefCell::new(None) }),
             leaving: None,
+            told_room: options.h2.max_concurrent_streams,
             rest: Rest::new(options.keep_alive_timeout_ms),
             pinger,
         })
@@ -112,7 +118,7 @@ impl H2 {
         let ending = self.step(cx);
         self.shared.flush_at(self.shared.now());
         match ending {
-            Some(failure) => Poll::Ready(failure),
+            Some(failure) => Poll::Ready(self.running.wire.of(failure)),
             None => Poll::Pending,
         }
     }
@@ -131,7 +137,7 @@ impl H2 {
         if let Poll::Ready(Err(error)) = self.sender.poll_ready(cx) {
             let failure = cause::of_connection(&error);
             if cause::is_fatal(&error) {
-                self.running.over.replace(Some(failure.clone()));
+                self.running.over.replace(Some(self.running.wire.of(failure.clone())));
             } else {
                 self.leaving = Some(failure.clone());
             }
@@ -140,6 +146,7 @@ impl H2 {
         if ended.is_ready() {
             return Some(cause::closed());
         }
+        self.tell();
         // What the connection has read may have made room.
         if let Some(failure) = self.send(cx) {
             return Some(failure);
@@ -156,12 +163,30 @@ impl H2 {
         self.pinger.poll(cx)
     }
 
-    /// Sends as many requests as there is room for.
-    fn send(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
-        // One at first: the server has not said yet how many it takes, and refuses others.
+    /// How many streams there may be: one, before the server has said how many it takes. It
+    /// refuses others.
+    fn room(&self) -> u32 {
         let theirs = self.sender.current_max_send_streams().max(1);
         let ours = self.client.options.h2.max_concurrent_streams;
-        let room = u32::try_from(theirs).map_or(ours, |theirs| theirs.min(ours));
+        u32::try_from(theirs).map_or(ours, |theirs| theirs.min(ours))
+    }
+
+    /// Tells what the server has said of itself.
+    fn tell(&mut self) {
+        let (client, room) = (self.client.id, self.room());
+        // Of one we cannot know whether the server has said so.
+        if room != self.told_room && room > 1 {
+            self.told_room = room;
+            self.shared.emit(Event::Streams { client, max: room });
+        }
+        if let Some(after) = self.pinger.pong.take() {
+            self.shared.emit(Event::Pong { client, after });
+        }
+    }
+
+    /// Sends as many requests as there is room for.
+    fn send(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
+        let room = self.room();
         while self.running.count.get() < room {
             let (wish, options) = (&self.wish, &self.client.options);
             let front = self.client.front(&self.shared, |request| {
@@ -260,7 +285,7 @@ impl H2 {
                     client.wake();
                 });
             }
-            Err(error) => self.shared.fail(id, cause::of_stream(&error)),
+            Err(error) => self.shared.fail(id, self.running.wire.of(cause::of_stream(&error))),
         }
     }
 }
@@ -273,6 +298,10 @@ struct Pinger {
     interval: Duration,
     timer: Pin<Box<Sleep>>,
     waiting: bool,
+    /// When it was asked because it was time to.
+    asked: Option<Instant>,
+    /// How long the answer to that took.
+    pong: Option<Duration>,
     /// An answer came, and before it the server's settings.
     answered: bool,
 }
@@ -281,7 +310,8 @@ impl Pinger {
     fn new(pings: Option<PingPong>, interval_ms: u32) -> Self {
         let interval = Duration::from_millis(u64::from(interval_ms));
         let timer = Box::pin(tokio::time::sleep(interval));
-        Self { pings, interval, timer, waiting: false, answered: false }
+        let (asked, pong) = (None, None);
+        Self { pings, interval, timer, waiting: false, asked, pong, answered: false }
     }
 
     /// Whether the server's settings have come; else it is asked for a sign.
@@ -305,6 +335,7 @@ impl Pinger {
         {
             self.waiting = false;
             self.answered = true;
+            self.pong = self.asked.take().map(|asked| asked.elapsed());
         }
     }
 
@@ -316,6 +347,7 @@ impl Pinger {
                 return Some(failure.with_message("HTTP/2: \"PING\" was not answered"));
             }
             self.timer.as_mut().reset(Instant::now() + self.interval);
+            self.asked = Some(Instant::now());
             self.ask();
             self.listen(cx);
         }
