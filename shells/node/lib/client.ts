@@ -198,10 +198,13 @@ export class Client extends DispatcherBase implements ClientEnd {
   private publishTunnel(): void {
     const via: options.Via | undefined = this.given[options.VIA];
     if (via?.kind === 'connect') {
-      const path = `${options.hostOf(this._url)}:${options.portOf(this._url)}`;
+      const path = `${this._url.hostname}:${options.portOf(this._url)}`;
       const { host, port, tls } = via.proxy;
-      const origin = `${tls === null ? 'http' : 'https'}://${host}:${port}`;
-      const connectParams = { origin, port, path, headers: { host: this._authority } };
+      const proxy = new URL(`${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`);
+      const connectParams = {
+        origin: proxy.origin, port: proxy.port, path, servername: (tls as any)?.servername || proxy.hostname,
+        headers: { host: this._authority, 'proxy-connection': 'keep-alive' },
+      };
       channels.proxyConnected.publish({ socket: this._socketInfo, connectParams });
     }
   }

@@ -67,8 +67,9 @@ export class ProxyAgent extends DispatcherBase {
 
   /** Sockets of the caller's own client of the proxy. */
   private tunnels(member: any): any {
-    const { client, proxy, headers, given: { proxyTls, requestTls } } = this;
-    return tunnels({ client, proxy, headers, proxyTls, requestTls, allowH2: member.allowH2 ?? true });
+    const { client, proxy, headers, given: { proxyTls, requestTls, connectTimeout } } = this;
+    const timeout = requestTls?.timeout ?? connectTimeout ?? 10_000;
+    return tunnels({ client, proxy, headers, proxyTls, requestTls, timeout, allowH2: member.allowH2 ?? true });
   }
 
   private forwarder(make: (origin: any, options: any) => any, member: any): any {

@@ -2,7 +2,7 @@
 
 import * as tls from 'node:tls';
 import { channels } from './diagnostics';
-import { ProxyConnectionError, RequestAbortedError, SecureProxyConnectionError } from './errors';
+import { ConnectTimeoutError, ProxyConnectionError, RequestAbortedError, SecureProxyConnectionError } from './errors';
 
 export interface TunnelOptions {
   /** The caller's client of the proxy. */
@@ -12,6 +12,8 @@ export interface TunnelOptions {
   proxyTls: any;
   requestTls: any;
   allowH2: boolean;
+  /** What the server may take for TLS, in milliseconds; 0: for ever. */
+  timeout: number;
 }
 
 /** A connector, as `connect` takes it, whose sockets lead through the proxy. */
@@ -22,7 +24,7 @@ export function tunnels(options: TunnelOptions): (params: any, callback: (error:
 }
 
 async function open(options: TunnelOptions, params: any): Promise<any> {
-  const { client, proxy, proxyTls, requestTls } = options;
+  const { client, proxy, proxyTls } = options;
   const secure = params.protocol === 'https:';
   const connectParams = {
     origin: proxy.origin,
@@ -41,19 +43,30 @@ async function open(options: TunnelOptions, params: any): Promise<any> {
   if (channels.proxyConnected.hasSubscribers) {
     channels.proxyConnected.publish({ socket, connectParams });
   }
-  if (!secure) {
-    return socket;
-  }
+  return secure ? secured(socket, options, params) : socket;
+}
+
+/** TLS with the server at the other end of a tunnel. */
+function secured(socket: any, options: TunnelOptions, params: any): Promise<any> {
+  const { allowH2, requestTls, timeout } = options;
   return new Promise((resolve, reject) => {
-    const secured = tls.connect({
-      ALPNProtocols: options.allowH2 ? ['http/1.1', 'h2'] : ['http/1.1'],
+    const stream = tls.connect({
+      ALPNProtocols: allowH2 ? ['http/1.1', 'h2'] : ['http/1.1'],
       servername: params.servername || params.hostname,
       ...requestTls,
       socket,
-    }, () => {
-      secured.off('error', reject);
-      resolve(secured);
-    }).once('error', reject);
+    });
+    const late = timeout === 0 ? undefined : setTimeout(() => {
+      const address = `${params.hostname}:${params.port || 443}`;
+      stream.destroy(new ConnectTimeoutError(`Connect Timeout Error (attempted address: ${address}, timeout: ${timeout}ms)`));
+    }, timeout);
+    const settle = (then: () => void): void => {
+      clearTimeout(late);
+      stream.off('error', failed);
+      then();
+    };
+    const failed = (error: Error): void => settle(() => reject(error));
+    stream.once('error', failed).once('secureConnect', () => settle(() => resolve(stream)));
   });
 }
 

@@ -81,8 +81,10 @@ test('undici:proxy:connected tells of a tunnel, before the connection to the ori
   assert.deepEqual(seen.map(([name]) => name), ['undici:proxy:connected', 'undici:client:connected']);
   const { socket, connectParams } = seen[0][1];
   assert.equal(socket.remotePort, via.port);
-  assert.equal(connectParams.origin, via.origin);
-  assert.equal(connectParams.path, `localhost:${secure.port}`);
+  const host = `localhost:${secure.port}`;
+  assert.deepEqual(connectParams, {
+    origin: via.origin, port: String(via.port), path: host, servername: '127.0.0.1', headers: { host, 'proxy-connection': 'keep-alive' },
+  });
 });
 
 test('clientFactory makes the client that opens tunnels', { skip: process.platform === 'win32' }, async (t) => {
@@ -108,6 +110,10 @@ test('clientFactory makes the client that opens tunnels', { skip: process.platfo
     uri: (await proxy(t, { status: 403 })).origin, clientFactory: (origin, options) => new Pool(origin, options), proxyTunnel: true,
   }));
   assert.equal((await run(refusing, { origin: plain.origin })).error.message, 'Proxy response (403) !== 200 when HTTP Tunneling');
+  const silent = await rawServer(t, () => {});
+  const waiting = using(t, new ProxyAgent({ uri: via.origin, clientFactory: (origin, options) => new Pool(origin, options), connectTimeout: 50 }));
+  const { error } = await run(waiting, { origin: `https://127.0.0.1:${silent.port}` });
+  assert.equal(error.message, `Connect Timeout Error (attempted address: 127.0.0.1:${silent.port}, timeout: 50ms)`);
   assert.throws(() => new ProxyAgent({ uri: via.origin, clientFactory: 1 }), { message: 'Proxy opts.clientFactory must be a function.' });
 });
 
