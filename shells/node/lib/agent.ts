@@ -3,6 +3,7 @@
 import { Client, type ClientStats } from './client';
 import { DispatcherBase, type Dispatcher } from './dispatcher';
 import { InvalidArgumentError, MaxOriginsReachedError } from './errors';
+import { wantsHttp1 } from './handler';
 import { Pool } from './pool';
 import type { PoolStats } from './pool-base';
 
@@ -57,7 +58,8 @@ export class Agent extends DispatcherBase {
       throw new InvalidArgumentError('opts.origin must be a non-empty string or URL.');
     }
     const origin = typeof given === 'string' ? given : String(given);
-    const h1Only = (options.allowH2 ?? this.given.allowH2) === false;
+    const h1Only = (options.allowH2 ?? this.given.allowH2) === false
+      || (options.allowH2 !== true && wantsHttp1(options.upgrade, handler));
     const key = h1Only ? `${origin}#http1-only` : origin;
     const member = this.members.get(key) ?? this.add(key, origin, given, h1Only);
     return member.dispatch(options, handler);

@@ -251,10 +251,15 @@ export class Exchange implements RequestEnd, UploadTarget {
 
   private publishHead(): void {
     const { request, _client: client } = this;
+    const { method, path, _fields: fields } = request;
+    const host = request.host ?? client._authority;
     const connection = request.upgrade ? `upgrade\r\nupgrade: ${request.upgrade}`
       : this.flags(0) & 4 || client._settings.pipelining === 0 ? 'close' : 'keep-alive';
-    const text = `${request.method} ${request.path} HTTP/1.1\r\nhost: ${request.host ?? client._authority}\r\n`
-      + `connection: ${connection}\r\n${request._fields}`;
+    const { length } = request._framing();
+    const text = client._isH2
+      ? `${fields}:authority: ${host}\r\n:method: ${method}\r\n:path: ${path}\r\n:scheme: ${client._isTls ? 'https' : 'http'}\r\n`
+        + (length === null ? '' : `content-length: ${length}\r\n`)
+      : `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: ${connection}\r\n${fields}`;
     channels.sendHeaders.publish({ request, headers: text, socket: client._socketInfo });
   }
 

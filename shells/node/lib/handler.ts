@@ -39,6 +39,11 @@ export function isLegacy(handler: any): boolean {
       || typeof handler.onHeaders === 'function' || typeof handler.onUpgrade === 'function');
 }
 
+/** The handlers of undici 6 know 101 as the answer to an upgrade, and no other. */
+export function wantsHttp1(upgrade: unknown, handler: any): boolean {
+  return Boolean(upgrade) && isLegacy(handler);
+}
+
 /** Checks that `handler` has what this kind of request calls; returns it in the new dialect. */
 export function accept(handler: any, upgrading: boolean): Handler {
   const legacy = isLegacy(handler);

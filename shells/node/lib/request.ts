@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import { recognise, watch, type Body } from './body';
 import { channels } from './diagnostics';
 import { InvalidArgumentError, NotSupportedError } from './errors';
-import { accept, type Handler } from './handler';
+import { accept, wantsHttp1, type Handler } from './handler';
 import type { DispatchOptions } from './types';
 
 const TOKEN = /^[\^_`a-zA-Z\-0-9!#$%&'*+.|~]+$/;
@@ -88,7 +88,7 @@ export class Request {
     this.headersTimeout = options.headersTimeout;
     this.bodyTimeout = options.bodyTimeout;
     this.expectContinue = options.expectContinue ?? false;
-    this.allowH2 = options.allowH2 ?? true;
+    this.allowH2 = options.allowH2 ?? !wantsHttp1(upgrade, handler);
     this.typeOfService = (options as any).typeOfService ?? null;
     this._body = recognise(options.body);
     if (this._body?.source) {

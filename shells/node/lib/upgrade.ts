@@ -18,6 +18,8 @@ export class RawSocket extends Duplex {
   readonly remoteAddress: string | undefined;
   readonly remotePort: number | undefined;
   readonly remoteFamily: string | undefined;
+  /** Set when it is one stream of a connection: by that undici's WebSocket knows HTTP/2. */
+  readonly session: { socket: RawSocket } | undefined;
   bytesRead = 0;
   bytesWritten = 0;
   private credit = 0;
@@ -33,10 +35,10 @@ export class RawSocket extends Duplex {
   constructor(
     private readonly end_: SocketEnd,
     info: SocketInfo | null,
-    /** It is one stream of a connection. */
-    readonly isHttp2: boolean,
+    isHttp2: boolean,
   ) {
     super({ allowHalfOpen: false, autoDestroy: true });
+    this.session = isHttp2 ? { socket: this } : undefined;
     this.localAddress = info?.localAddress;
     this.localPort = info?.localPort;
     this.remoteAddress = info?.remoteAddress;

@@ -3,7 +3,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { answering, certs, forebay, httpServer, httpsServer, run, undici, using } from './support.mjs';
+import { answering, certs, forebay, h2cServer, httpServer, httpsServer, run, undici, using } from './support.mjs';
 
 const { Client } = forebay;
 
@@ -61,6 +61,20 @@ test('an error, and a connection that fails', async (t) => {
   const got = await run(using(t, new Client(server.origin)), {});
   assert.deepEqual(seen.map(([name]) => name).sort(), ['client:connectError', 'request:error']);
   assert.ok(seen.every(([, { error }]) => error === got.error));
+});
+
+test('HTTP/2: the head as undici tells it', async (t) => {
+  const server = await h2cServer(t, (request, response) => request.resume().on('end', () => response.end()));
+  const seen = listen(t, 'undici:client:sendHeaders');
+  const of = async (from) => {
+    seen.length = 0;
+    const client = using(t, new from.Client(server.origin, { allowH2: true, useH2c: true }));
+    await run(client, { path: '/p?q', headers: { 'X-A': 'b' } });
+    await run(client, { method: 'POST', headers: { host: 'other' }, body: 'hello' });
+    return seen.map(([, { headers, socket }]) => [headers, socket.remotePort]);
+  };
+  assert.deepEqual(await of(forebay), await of(undici));
+  assert.equal(seen.length, 2);
 });
 
 /** What a message of a channel says, apart from what each library has of its own: the socket and its maker. */

@@ -2,7 +2,8 @@
 
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { certs, forebay, h2Server, h2cServer, recorder, run, until, using } from './support.mjs';
+import { createHash } from 'node:crypto';
+import { certs, forebay, h2Server, h2cServer, recorder, require, run, until, using, within } from './support.mjs';
 
 const { Agent, Client, H2CClient, Pool, errors } = forebay;
 const { ca } = certs;
@@ -161,10 +162,27 @@ test('HTTP/2: a websocket is an extended CONNECT, its socket a Duplex', async (t
   const client = using(t, new Client(server.named, { connect: { ca } }));
   const { headers, socket } = await client.upgrade({ path: '/chat', protocol: 'websocket', headers: { 'x-a': 'b' } });
   assert.equal(headers['sec-websocket-protocol'], 'p');
+  assert.ok(socket.session, 'by which undici\'s WebSocket knows HTTP/2');
   socket.write('one');
   assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'echo one');
   socket.end();
   assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'bye');
+});
+
+test('an upgrade for a handler of undici 6 is made by HTTP/1.1: it knows no other', async (t) => {
+  const server = await h2Server(t, () => {}, { settings: { enableConnectProtocol: true } });
+  server.server.on('upgrade', (request, socket) => {
+    const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+    socket.write(`HTTP/1.1 101 Yes\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`);
+  });
+  for (const dispatcher of [new Agent({ connect: { ca } }), new Client(server.named, { connect: { ca, preferH2: true } })]) {
+    const socket = new (require('undici6').WebSocket)(`wss://localhost:${server.port}`, { dispatcher: using(t, dispatcher) });
+    await within(new Promise((resolve, reject) => {
+      socket.addEventListener('open', resolve);
+      socket.addEventListener('error', (event) => reject(event.error ?? event));
+    }));
+    socket.close();
+  }
 });
 
 for (const [what, ends] of [['is reset', (stream) => stream.close(2)], ['has ended, and is reset', (stream) => stream.end().close(2)]]) {

@@ -9,7 +9,7 @@ class UpgradeHandler extends SocketHandler {
 
   override onRequestUpgrade(controller: any, status: number, headers: any, socket: any): void {
     // Over HTTP/2 extended CONNECT answers 200.
-    if (status !== 101 && !(status === 200 && socket.isHttp2)) {
+    if (status !== 101 && !(status === 200 && socket.session)) {
       const error = new SocketError('bad upgrade', null);
       socket.on('error', () => {}).destroy(error);
       this.onResponseError(controller, error);
