@@ -162,6 +162,28 @@ test('HTTP/2: timeouts say so', async (t) => {
   assert.equal((await run(client, {})).body.toString(), 'done', 'the connection goes on');
 });
 
+test('HTTP/2: a connection that has died silently is given up after a timeout, the next request has another', async (t) => {
+  const server = await acting(t);
+  let count = 0;
+  let isDead = false;
+  const front = await rawServer(t, (socket) => {
+    const isFirst = count++ === 0;
+    const back = connect(server.port, '127.0.0.1').on('error', () => {});
+    back.on('data', (chunk) => socket.write(chunk));
+    socket.on('data', (chunk) => (isFirst && isDead) || back.write(chunk)).on('close', () => back.destroy());
+  });
+  const client = h2(t, front.origin);
+  const gone = new Promise((resolve) => client.once('disconnect', (origin, targets, error) => resolve(error)));
+  assert.equal((await run(client, {})).body.toString(), 'done');
+  isDead = true;
+  assert.ok((await run(client, { headersTimeout: 50 })).error instanceof errors.HeadersTimeoutError);
+  assert.equal((await run(client, {})).body.toString(), 'done');
+  const error = await gone;
+  assert.ok(error instanceof errors.SocketError);
+  assert.equal(error.message, 'HTTP/2: connection unresponsive');
+  assert.equal(count, 2);
+});
+
 test('HTTP/2: a body of another length than declared', async (t) => {
   const respond = (stream) => {
     stream.respond({ ':status': 200, 'content-length': 9 });

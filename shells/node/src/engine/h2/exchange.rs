@@ -396,6 +396,7 @@ impl Exchange {
         if ms == 0 || self.timer.as_mut().poll(cx).is_pending() {
             return Ok(());
         }
+        self.running.unanswered.set(Some(limit(ms)));
         let message = format!("HTTP/2: \"{what} after {ms}\"");
         Err(Box::new(Stop::Failed(Failure::new(kind).with_message(message))))
     }

@@ -69,6 +69,8 @@ impl Rest {
 /// What a connection and the tasks of its requests tell each other.
 pub(super) struct Running {
     count: Cell<u32>,
+    /// A request got no answer for so long.
+    unanswered: Cell<Option<Duration>>,
     wire: Rc<Wire>,
     /// Why the connection was given up.
     over: RefCell<Option<Failure>>,
@@ -105,7 +107,12 @@ impl H2 {
             wish,
             connection,
             sender,
-            running: Rc::new(Running { count: Cell::new(0), wire, over: RefCell::new(None) }),
+            running: Rc::new(Running {
+                count: Cell::new(0),
+                unanswered: Cell::new(None),
+                wire,
+                over: RefCell::new(None),
+            }),
             leaving: None,
             told_room: options.h2.max_concurrent_streams,
             rest: Rest::new(options.keep_alive_timeout_ms),
@@ -127,6 +134,9 @@ impl H2 {
         if self.client.is_destroyed() {
             return Some(Failure::new(Kind::Destroyed));
         }
+        if let Some(limit) = self.running.unanswered.take() {
+            self.pinger.probe(limit);
+        }
         if let Some(failure) = self.send(cx) {
             return Some(failure);
         }
@@ -146,6 +156,7 @@ impl H2 {
         if ended.is_ready() {
             return Some(cause::closed());
         }
+        self.pinger.listen(cx);
         self.tell();
         // What the connection has read may have made room.
         if let Some(failure) = self.send(cx) {
@@ -160,7 +171,11 @@ impl H2 {
             let failure = Failure::new(Kind::Informational);
             return Some(failure.with_message("socket idle timeout"));
         }
-        self.pinger.poll(cx)
+        let gone = self.pinger.poll(cx);
+        if let Some(failure) = gone.as_ref().filter(|failure| failure.kind == Kind::Socket) {
+            self.running.over.replace(Some(self.running.wire.of(failure.clone())));
+        }
+        gone
     }
 
     /// How many streams there may be: one, before the server has said how many it takes. It
@@ -187,7 +202,7 @@ impl H2 {
     /// Sends as many requests as there is room for.
     fn send(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
         let room = self.room();
-        while self.running.count.get() < room {
+        while self.pinger.probe.is_none() && self.running.count.get() < room {
             let (wish, options) = (&self.wish, &self.client.options);
             let front = self.client.front(&self.shared, |request| {
                 (wish.fits(request, options, true), !request.head.upgrade().is_empty())
@@ -304,14 +319,19 @@ struct Pinger {
     pong: Option<Duration>,
     /// An answer came, and before it the server's settings.
     answered: bool,
+    /// A sign of life has to come before this.
+    probe: Option<Pin<Box<Sleep>>>,
 }
+
+/// An answer to a ping may take so long, however short the time that a request was given.
+const PROBE_MIN: Duration = Duration::from_secs(1);
 
 impl Pinger {
     fn new(pings: Option<PingPong>, interval_ms: u32) -> Self {
         let interval = Duration::from_millis(u64::from(interval_ms));
         let timer = Box::pin(tokio::time::sleep(interval));
         let (asked, pong) = (None, None);
-        Self { pings, interval, timer, waiting: false, asked, pong, answered: false }
+        Self { pings, interval, timer, waiting: false, asked, pong, answered: false, probe: None }
     }
 
     /// Whether the server's settings have come; else it is asked for a sign.
@@ -335,12 +355,29 @@ impl Pinger {
         {
             self.waiting = false;
             self.answered = true;
+            self.probe = None;
             self.pong = self.asked.take().map(|asked| asked.elapsed());
+        }
+    }
+
+    /// Asks whether a server that left a request without an answer is still there. Only that
+    /// request was slow if it is; else others would wait in vain too, one after the other.
+    fn probe(&mut self, limit: Duration) {
+        if self.probe.is_none() {
+            self.ask();
+            self.probe = Some(Box::pin(tokio::time::sleep(limit.max(PROBE_MIN))));
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
         self.listen(cx);
+        if let Some(timer) = &mut self.probe
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            return Some(
+                Failure::new(Kind::Socket).with_message("HTTP/2: connection unresponsive"),
+            );
+        }
         while !self.interval.is_zero() && self.timer.as_mut().poll(cx).is_ready() {
             if self.waiting {
                 let failure = Failure::new(Kind::Informational);
