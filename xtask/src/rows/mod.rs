@@ -136,7 +136,7 @@ const CROSS: [Row; 8] = [
     row("freebsd", "core and worker type-check for FreeBSD", Lane::Side, cross::freebsd),
     row("wasm", "core builds for wasm32", Lane::Side, cross::wasm),
     row("windows-lint", "core, worker and node lint for Windows", Lane::Side, cross::windows_lint),
-    row("wine", "core and worker tests, built for Windows, run", Lane::Side, cross::wine),
+    row("wine", "core, worker and node tests, built for Windows, run", Lane::Side, cross::wine),
     row("s390x", "core tests on a big-endian machine", Lane::Side, cross::s390x),
     row("i686", "core tests on a 32-bit machine", Lane::Side, cross::i686),
 ];
