@@ -465,7 +465,10 @@ export class Exchange implements RequestEnd, UploadTarget {
     try {
       request._handler.onRequestUpgrade!(controller, status, headers.parse(fields), socket);
     } catch (error) {
-      socket.destroy(error as Error);
+      // Nobody has taken it, nor listens to it.
+      socket.on('error', () => {}).destroy(error as Error);
+      this.report(error);
+      return;
     }
     if (channels.trailers.hasSubscribers) {
       channels.trailers.publish({ request, trailers: [] });

@@ -300,6 +300,15 @@ test('an abort in onResponseStarted is the end: no onResponseStart follows', asy
   assert.deepEqual(handler.names().slice(-2), ['onResponseStarted', 'onResponseError']);
 });
 
+test('a throw in onRequestUpgrade: onResponseError follows, the socket is closed', async (t) => {
+  const server = await answering(t, 'HTTP/1.1 101 X\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n');
+  const client = using(t, new Client(server.origin));
+  const thrown = new Error('not taken');
+  const handler = await run(client, { upgrade: 'x' }, { onRequestUpgrade: () => { throw thrown; } });
+  await until(() => server.sockets.size === 0, 'the end of the connection');
+  assert.deepEqual([terminals(handler), handler.error], [['onRequestUpgrade', 'onResponseError'], thrown]);
+});
+
 test('a throw in onResponseEnd: onResponseError follows, the connection stays', async (t) => {
   const connections = new Set();
   const server = await httpServer(t, (request, response) => {
