@@ -220,7 +220,7 @@ impl EventSink for Sink {
     fn emit(&mut self, event: Event<'_>) {
         let told = format!("{event:?}");
         let (id, len, next): (_, _, fn(Stage) -> Option<Stage>) = match event {
-            Event::Start { id } | Event::Offer { id } => (id, 0, |stage| {
+            Event::Offer { id } => (id, 0, |stage| {
                 matches!(stage, Stage::Queued | Stage::Started).then_some(Stage::Started)
             }),
             Event::Informational { id, .. } => {
