@@ -156,11 +156,21 @@ impl Caller<'_> {
         self.player.tell(Command::Dispatch(request));
     }
 
+    /// Who says so before it is asked is not asked.
+    fn go(&self, id: RequestId) {
+        if let Some((stage @ Stage::Queued, _)) =
+            self.told.lock().expect("no panic").requests.get_mut(&id)
+        {
+            *stage = Stage::Started;
+        }
+        self.player.tell(Command::Go { id });
+    }
+
     fn act(&self, action: u8) {
         let slot = u32::from(action >> 4) % *self.next.borrow();
         let id = RequestId { slot, generation: slot + 7 };
         match action & 7 {
-            0 => self.player.tell(Command::Go { id }),
+            0 => self.go(id),
             1 => self.player.tell(Command::Pause { id }),
             2 => self.player.tell(Command::Resume { id }),
             3 => self.grant(id, 2),
@@ -190,7 +200,7 @@ impl Caller<'_> {
         drop(told);
         for id in &open {
             self.grant(*id, 1 << 16);
-            self.player.tell(Command::Go { id: *id });
+            self.go(*id);
             self.player.tell(Command::Resume { id: *id });
             self.player.tell(Command::BodyEnd { id: *id });
         }
