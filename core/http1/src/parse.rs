@@ -125,7 +125,7 @@ pub(crate) fn diagnose(lines: &[u8], config: &Config, slot_count: usize) -> Peer
 
 /// What follows the empty lines that are permitted before a request.
 #[inline(always)]
-fn behind_empty_lines<'i>(input: &'i [u8], config: &Config) -> Option<&'i [u8]> {
+pub(crate) fn behind_empty_lines<'i>(input: &'i [u8], config: &Config) -> Option<&'i [u8]> {
     match input {
         [b'\r' | b'\n', ..] | [] => skip_empty_lines(input, config),
         [..] => Some(input),

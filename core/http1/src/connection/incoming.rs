@@ -3,12 +3,12 @@
 use forebay_core_time::Instant;
 
 use crate::chunk::Chunk;
-use crate::config::{after, index};
+use crate::config::{Config, after, index};
 use crate::connection::{Body, Connection, Event, Interim, Step};
 use crate::error::PeerError;
 use crate::fields;
 use crate::head::{FieldSlot, HeadFacts};
-use crate::parse::{self, Parsed};
+use crate::parse::{self, Parsed, behind_empty_lines};
 use crate::scan::Scan;
 use crate::state::{Cause, Read, Write};
 use crate::trailers::Trailers;
@@ -176,7 +176,7 @@ impl Connection {
     #[cold]
     fn fail_head(&mut self, input: &[u8], error: PeerError) -> PeerError {
         let error = self.fail(error);
-        self.is_head = asks_for_head(input);
+        self.is_head = asks_for_head(input, &self.config);
         error
     }
 
@@ -187,7 +187,7 @@ impl Connection {
             self.deadline = None;
             return Step { used: 0, need: 0, event: None };
         }
-        self.is_head = asks_for_head(begun);
+        self.is_head = asks_for_head(begun, &self.config);
         if !begun.is_empty() && self.state.read == Read::Idle {
             self.apply(Cause::HeadByte);
             self.deadline = after(now, self.config.header_timeout_ms);
@@ -368,12 +368,8 @@ impl Connection {
 }
 
 /// Whether a head that begins so, perhaps behind empty lines, is one of a HEAD request.
-fn asks_for_head(input: &[u8]) -> bool {
-    let mut head = input;
-    while let Some(rest) = head.strip_prefix(b"\r\n") {
-        head = rest;
-    }
-    head.starts_with(b"HEAD ")
+fn asks_for_head(input: &[u8], config: &Config) -> bool {
+    behind_empty_lines(input, config).is_some_and(|head| head.starts_with(b"HEAD "))
 }
 
 /// At most `len` bytes from the start of `input`.

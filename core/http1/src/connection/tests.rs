@@ -537,6 +537,8 @@ fn a_refused_head_request_has_no_body() {
         for (line, has_body) in [
             ("HEAD / HTTP/1.1\r\n", false),
             ("\r\nHEAD / HTTP/1.1\r\n", false),
+            // More empty lines than are permitted: what follows is not looked at.
+            ("\r\n\r\n\r\nHEAD / HTTP/1.1\r\n", true),
             ("HEADS / HTTP/1.1\r\n", true),
             ("GET / HTTP/1.1\r\n", true),
         ] {
