@@ -190,6 +190,11 @@ impl Partial {
         wish && !self.found.close
     }
 
+    /// Whether there is content, by its framing.
+    pub(crate) const fn has_content(&self) -> bool {
+        !matches!(self.found.length, None | Some(0)) || !matches!(self.found.coding, Coding::Absent)
+    }
+
     pub(crate) const fn hint(&self) -> Option<u32> {
         self.found.hint
     }

@@ -74,7 +74,7 @@ impl<S: AsRef<[Sent]> + AsMut<[Sent]>> Connection<S> {
                     self.end_response(now);
                     return Ok(Some(Event::End(b"")));
                 }
-                _ if self.keep_alive => ResponseError::Closed,
+                _ if !self.farewell => ResponseError::Closed,
                 Body::Length(_) => ResponseError::ContentLength,
                 Body::Chunked(_) | Body::Trailers(_) => ResponseError::Syntax(Fault::Eof),
             },
@@ -142,7 +142,14 @@ impl<S: AsRef<[Sent]> + AsMut<[Sent]>> Connection<S> {
                 Ok(self.switch(ResponseHead { framing: ResponseFraming::None, ..head }))
             }
             _ => {
+                // It says that there is content where there is none: a server that sends it all the
+                // same must not have it read as the next response.
+                let stray = !front.head && head.framing == ResponseFraming::None;
                 self.begin_body(now, &partial, head.framing);
+                self.keep_alive &= !(stray && partial.has_content());
+                if !self.keep_alive {
+                    self.apply(Cause::NoMore);
+                }
                 Ok(Event::Response(head))
             }
         }
@@ -164,7 +171,8 @@ impl<S: AsRef<[Sent]> + AsMut<[Sent]>> Connection<S> {
         self.window = 0;
         self.paused = false;
         self.body_left = self.config.body_len;
-        self.keep_alive = partial.keeps_alive() && framing != ResponseFraming::UntilClose;
+        self.farewell = !partial.keeps_alive();
+        self.keep_alive = !self.farewell && framing != ResponseFraming::UntilClose;
         self.idle_ms = self.config.keep_alive_ms;
         if let Some(seconds) = partial.hint() {
             let hint = i64::from(seconds).saturating_mul(1_000);
@@ -179,9 +187,6 @@ impl<S: AsRef<[Sent]> + AsMut<[Sent]>> Connection<S> {
             self.blocked = false;
         }
         self.apply(Cause::Head);
-        if !self.keep_alive {
-            self.apply(Cause::NoMore);
-        }
         self.restart_pause(now);
     }
 

@@ -138,6 +138,8 @@ pub struct Connection<S> {
     partial: Partial,
     /// The server leaves the connection open behind the running response.
     keep_alive: bool,
+    /// The server said that it closes the connection behind the running response.
+    farewell: bool,
     /// How long the connection may be idle behind it.
     idle_ms: u32,
     body: Body,
@@ -185,6 +187,7 @@ impl<S: AsRef<[Sent]> + AsMut<[Sent]>> Connection<S> {
             blocked: false,
             partial: Partial::new(),
             keep_alive: true,
+            farewell: false,
             idle_ms: config.keep_alive_ms,
             body: Body::Length(0),
             window: 0,
@@ -290,11 +293,12 @@ impl<S> Connection<S> {
         matches!(self.state.request, state::Request::Ready | state::Request::Sending)
     }
 
-    /// Whether the body of the running response ends with the connection. Then a reset by the peer
-    /// behind all of its bytes is an end as well.
+    /// Whether the server ends the connection behind the running response, of which the head is
+    /// there. Then a reset behind all of its bytes is an end as well.
     #[must_use]
     pub const fn ends_with_connection(&self) -> bool {
-        matches!(self.state.response, Response::Body) && matches!(self.body, Body::UntilClose)
+        let farewell = self.farewell || matches!(self.body, Body::UntilClose);
+        matches!(self.state.response, Response::Body) && farewell
     }
 
     /// The error that ended the connection.

@@ -100,7 +100,13 @@ fn a_connection_that_takes_too_long_is_given_up() {
 
 #[test]
 fn an_early_end_is_told_by_what_it_interrupts() {
-    let closed = ["", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"];
+    let closed = [
+        "",
+        "HTTP/1.1 2",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab",
+        // Too short a time to use the connection again, and no farewell.
+        "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 5\r\n\r\nab",
+    ];
     for answer in closed {
         let failure = failure(answer);
         assert_eq!((failure.kind, &*failure.message), (Kind::Socket, "other side closed"));
@@ -174,9 +180,12 @@ fn what_nobody_asked_for_ends_the_connection() {
 }
 
 #[test]
-fn a_reset_is_a_system_error() {
+fn a_reset_is_a_system_error_unless_the_server_had_said_farewell() {
     let server = Server::start(|_, mut peer| {
-        peer.head();
+        if peer.head().starts_with("GET /last ") {
+            let head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n";
+            peer.write(head);
+        }
         let socket = socket2::SockRef::from(&peer.stream);
         socket.set_linger(Some(Duration::ZERO)).expect("a socket");
     });
@@ -188,6 +197,8 @@ fn a_reset_is_a_system_error() {
         (failure.kind, &*failure.code, failure.syscall),
         (Kind::System, "ECONNRESET", "read")
     );
+    let last = harness.dispatch(Ask::get("/last"));
+    assert_eq!(harness.response(last).expect_err("a reset").kind, Kind::ResponseLength);
 }
 
 #[test]
