@@ -120,6 +120,9 @@ export class Client extends DispatcherBase implements ClientEnd {
   }
 
   private get limit(): number {
+    if (!this._isConnected) {
+      return 1;
+    }
     return this._isH2 ? this.maxStreams : this._settings.pipelining || 1;
   }
 

@@ -17,6 +17,7 @@ const FEATURES = [
   ['options of 6, 7 and 8, the same validation errors', 'validation.test'],
   ['handlers of undici 7 and 8: order, exactly once, controller', 'handler.test'],
   ['handlers of undici 6 and before', 'handler.test', 'legacy'],
+  ['random requests, servers and handlers: the same callbacks, the same bytes on the wire', 'differential.test'],
   ['backpressure: pause, resume, bounded memory', 'handler.test|life.test', 'pause'],
   ['request bodies of every kind, streamed', 'body.test'],
   ['FormData of any origin', 'body.test', 'FormData'],
