@@ -3,6 +3,7 @@
 mod cause;
 mod exchange;
 mod head;
+mod pinger;
 mod wire;
 
 use core::cell::{Cell, RefCell};
@@ -14,7 +15,6 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use h2::client::{Connection, SendRequest};
-use h2::{Ping, PingPong};
 use tokio::time::{Instant, Sleep};
 
 use super::client::{Client, Wish};
@@ -25,6 +25,7 @@ use super::failure::{Failure, Kind};
 use super::guard::{broken, guarded};
 use super::shared::Shared;
 use exchange::Exchange;
+use pinger::Pinger;
 use wire::{Counted, Wire};
 
 /// A connection in use.
@@ -302,92 +303,5 @@ impl H2 {
             }
             Err(error) => self.shared.fail(id, self.running.wire.of(cause::of_stream(&error))),
         }
-    }
-}
-
-/// Asks now and then whether the server is still there.
-struct Pinger {
-    /// There is one for each connection, and it is ours.
-    pings: Option<PingPong>,
-    /// Zero: only when there is a reason.
-    interval: Duration,
-    timer: Pin<Box<Sleep>>,
-    waiting: bool,
-    /// When it was asked because it was time to.
-    asked: Option<Instant>,
-    /// How long the answer to that took.
-    pong: Option<Duration>,
-    /// An answer came, and before it the server's settings.
-    answered: bool,
-    /// A sign of life has to come before this.
-    probe: Option<Pin<Box<Sleep>>>,
-}
-
-/// An answer to a ping may take so long, however short the time that a request was given.
-const PROBE_MIN: Duration = Duration::from_secs(1);
-
-impl Pinger {
-    fn new(pings: Option<PingPong>, interval_ms: u32) -> Self {
-        let interval = Duration::from_millis(u64::from(interval_ms));
-        let timer = Box::pin(tokio::time::sleep(interval));
-        let (asked, pong) = (None, None);
-        Self { pings, interval, timer, waiting: false, asked, pong, answered: false, probe: None }
-    }
-
-    /// Whether the server's settings have come; else it is asked for a sign.
-    fn has_settings(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.answered {
-            self.ask();
-            self.listen(cx);
-        }
-        self.answered
-    }
-
-    fn ask(&mut self) {
-        if let (false, Some(pings)) = (self.waiting, &mut self.pings) {
-            self.waiting = pings.send_ping(Ping::opaque()).is_ok();
-        }
-    }
-
-    fn listen(&mut self, cx: &mut Context<'_>) {
-        if let (true, Some(pings)) = (self.waiting, &mut self.pings)
-            && let Poll::Ready(Ok(_)) = pings.poll_pong(cx)
-        {
-            self.waiting = false;
-            self.answered = true;
-            self.probe = None;
-            self.pong = self.asked.take().map(|asked| asked.elapsed());
-        }
-    }
-
-    /// Asks whether a server that left a request without an answer is still there. Only that
-    /// request was slow if it is; else others would wait in vain too, one after the other.
-    fn probe(&mut self, limit: Duration) {
-        if self.probe.is_none() {
-            self.ask();
-            self.probe = Some(Box::pin(tokio::time::sleep(limit.max(PROBE_MIN))));
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
-        self.listen(cx);
-        if let Some(timer) = &mut self.probe
-            && timer.as_mut().poll(cx).is_ready()
-        {
-            return Some(
-                Failure::new(Kind::Socket).with_message("HTTP/2: connection unresponsive"),
-            );
-        }
-        while !self.interval.is_zero() && self.timer.as_mut().poll(cx).is_ready() {
-            if self.waiting {
-                let failure = Failure::new(Kind::Informational);
-                return Some(failure.with_message("HTTP/2: \"PING\" was not answered"));
-            }
-            self.timer.as_mut().reset(Instant::now() + self.interval);
-            self.asked = Some(Instant::now());
-            self.ask();
-            self.listen(cx);
-        }
-        None
     }
 }
