@@ -141,7 +141,7 @@ const CROSS: [Row; 8] = [
     row("i686", "core tests on a 32-bit machine", Lane::Side, cross::i686),
 ];
 
-const LONG: [Row; 7] = [
+const LONG: [Row; 8] = [
     row("benches", "benches lint, no count of instructions has grown", Lane::Side, benches::row),
     row(
         "unprivileged",
@@ -154,6 +154,12 @@ const LONG: [Row; 7] = [
     row("tsan", "shell tests under the thread sanitizer", Lane::Side, sanitize::tsan),
     row("fuzz-long", "10 minutes of fuzzing in all", Lane::Quiet, fuzzing::long_row),
     row("sim-long", "200,000 more seeds", Lane::Quiet, simulation::long_row),
+    row(
+        "node-long",
+        "1,000,000 requests, 10,000 played beside undici",
+        Lane::Quiet,
+        node::long_row,
+    ),
 ];
 
 /// The rows of a list, in the order in which they are shown.

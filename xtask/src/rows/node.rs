@@ -11,12 +11,23 @@ pub(super) fn build(session: &Session, log: &Log) -> Result<(), String> {
 }
 
 pub(super) fn row(session: &Session, log: &Log) -> Result<Done, Stop> {
+    tested(session, log, npm(session, "test"))
+}
+
+/// What one run of the tests is too short for.
+pub(super) fn long_row(session: &Session, log: &Log) -> Result<Done, Stop> {
+    let tests = npm(session, "test -- life differential");
+    let tests = tests.env("FOREBAY_SOAK", "1000000").env("FOREBAY_SEED", "1000");
+    tested(session, log, tests.env("FOREBAY_COUNT", "10000"))
+}
+
+fn tested(session: &Session, log: &Log, tests: Program) -> Result<Done, Stop> {
     session.need_packages("npm", "npm", log)?;
     npm(session, "install --no-progress").run(log).map_err(|_| {
         Missing("the npm packages could not be installed: npm install (in shells/node)".to_owned())
     })?;
     npm(session, "run build").run(log)?;
-    let ran = npm(session, "test").run(log);
+    let ran = tests.run(log);
     counted(ran, spec_counts(&log.text()), "in Node.js")
 }
 
