@@ -89,15 +89,15 @@ function wholeBody(whole: Uint8Array): Body {
 }
 
 function streamBody(stream: any): Body {
-  if (typeof stream.read === 'function' && stream._readableState) {
-    // A stream that has ended tells its length.
-    stream.read(0);
+  return { whole: null, source: new StreamSource(stream), length: null, type: null };
+}
+
+/** A stream that has ended by the time it is sent tells its length. */
+export function measure(body: Body): void {
+  if (body.source instanceof StreamSource) {
+    body.length = body.source.length;
+    body.whole = body.length === 0 ? EMPTY : null;
   }
-  const state = stream._readableState;
-  const known = state && state.objectMode === false && state.ended === true && Number.isFinite(state.length);
-  const length = known ? state.length : null;
-  const ended = length === 0 && !state.errored;
-  return { whole: ended ? EMPTY : null, source: new StreamSource(stream), length, type: null };
 }
 
 /** One upload: counts bytes against what was announced, and stops its source when the engine wants no more. */
@@ -215,6 +215,18 @@ class StreamSource implements Source {
     if (!stream._readableState?.autoDestroy) {
       stream.on('end', () => destroyStream(stream, undefined));
     }
+  }
+
+  /** What is left of a stream that has ended; null: it has not. */
+  get length(): number | null {
+    const { stream } = this;
+    const state = stream._readableState;
+    if (typeof stream.read !== 'function' || !state) {
+      return null;
+    }
+    stream.read(0);
+    const known = state.objectMode === false && state.ended === true && !state.errored;
+    return known && Number.isFinite(state.length) ? state.length : null;
   }
 
   start(upload: Upload): void {

@@ -1,6 +1,6 @@
 // One request from dispatch to its last callback.
 
-import { Upload, type UploadTarget } from './body';
+import { Upload, measure, type UploadTarget } from './body';
 import type { Client } from './client';
 import { channels } from './diagnostics';
 import { RequestAbortedError, RequestContentLengthMismatchError } from './errors';
@@ -115,6 +115,8 @@ export class Exchange implements RequestEnd, UploadTarget {
   private pauseSent = false;
   private pauseListed = false;
   private delivering = false;
+  /** The batch in which the response's head came. */
+  private headBatch = -1;
   private socket: RawSocket | null = null;
 
   private static count = 0;
@@ -136,6 +138,9 @@ export class Exchange implements RequestEnd, UploadTarget {
     }
     const { request, _client: client } = this;
     const body = request._body;
+    if (body !== null) {
+      measure(body);
+    }
     const { length, mismatch } = request._framing();
     if (mismatch) {
       if (this.strictContentLength) {
@@ -340,6 +345,7 @@ export class Exchange implements RequestEnd, UploadTarget {
 
   _onHead(status: number, reason: string, fields: string): void {
     this.state = State.Responding;
+    this.headBatch = link.batch;
     this.head(status, reason, fields);
   }
 
@@ -454,6 +460,7 @@ export class Exchange implements RequestEnd, UploadTarget {
     const controller = this.controller!;
     const socket = (this.socket = new RawSocket(this, this._client._socketInfo, this._client._isH2));
     this.state = State.Upgraded;
+    this.headBatch = link.batch;
     controller._exchange = null;
     controller._headerBlock = fields;
     this._client._finished(true);
@@ -501,14 +508,22 @@ export class Exchange implements RequestEnd, UploadTarget {
   _onFailure(failure: Failure): void {
     const error = failure.kind === KIND_CONNECT
       ? this._client._connectError ?? errorOf(failure) : this._client._errorOf(failure);
+    if (this.headBatch === link.batch) {
+      // Who awaits the head listens for errors only then: a fetch would wait for ever.
+      setImmediate(() => this.fails(error));
+    } else {
+      this.fails(error);
+    }
+  }
+
+  private fails(error: Error): void {
     if (this.state === State.Upgraded) {
       this.socket!.destroy(error);
     } else if (this.held !== null) {
       // What came before the failure is delivered before it.
       this.hold({ kind: 'failure', error });
     } else {
-      this.close();
-      this.report(error);
+      this._fail(error);
     }
   }
 

@@ -28,6 +28,8 @@ let at = 0;
 let bodies: Uint8Array[] | undefined;
 let scheduled = false;
 let draining = false;
+/** Batches of events so far: within one no promise settles. */
+export let batch = 0;
 
 const requests: (RequestEnd | undefined)[] = [];
 const generations: number[] = [];
@@ -162,6 +164,7 @@ function submit(): void {
 
 /** Looks for the answer to a request that was sent from this thread. */
 function look(): void {
+  batch++;
   const length = start().look(slab());
   if (length > 0) {
     draining = true;
@@ -417,6 +420,7 @@ function wake(): void {
     return;
   }
   draining = true;
+  batch++;
   let drained = 0;
   try {
     drained = start().drain(slab());

@@ -223,6 +223,47 @@ test('functions with a URL', async (t) => {
   assert.throws(() => forebay.request('ftp://a'), errors.InvalidArgumentError);
 });
 
+test('functions with a URL: what the options may be, and the dispatcher', async (t) => {
+  const server = await json(t);
+  const dispatcher = using(t, new Agent());
+  const url = async ({ body }) => (await body.json()).url;
+  assert.equal(await url(await forebay.request(server.origin, { dispatcher, path: 'a b?c#d' })), '/a%20b?c');
+  assert.throws(() => forebay.request(`${server.origin}/a`, { dispatcher, path: '/b' }), { message: 'invalid url' });
+  assert.throws(() => forebay.request(server.origin, { agent: dispatcher }), { message: /unsupported opts.agent/ });
+  const like = { protocol: 'http:', hostname: '127.0.0.1', port: server.port, path: '/like', method: 'DELETE', dispatcher };
+  const answer = await forebay.request(like);
+  assert.deepEqual(await answer.body.json(), { method: 'DELETE', url: '/like', body: '' });
+  const least = { dispatch: (options, handler) => dispatcher.dispatch(options, handler) };
+  assert.equal(await url(await forebay.request(`${server.origin}/least`, { dispatcher: least })), '/least');
+  const before = forebay.getGlobalDispatcher();
+  t.after(() => forebay.setGlobalDispatcher(before));
+  forebay.setGlobalDispatcher(dispatcher);
+  const data = await new Promise((resolve, reject) => {
+    forebay.request(`${server.origin}/callback`, (error, given) => (error ? reject(error) : resolve(given)));
+  });
+  assert.equal(await url(data), '/callback');
+});
+
+test('a body that has ended by the time it is sent tells its length', async (t) => {
+  const server = await httpServer(t, (request, response) => {
+    request.resume().on('end', () => response.end(request.headers['content-length'] ?? 'chunked'));
+  });
+  const client = using(t, new Client(server.origin));
+  const length = async (given, end) => {
+    const { body } = await new Promise((resolve, reject) => {
+      client.request(given, (error, data) => (error ? reject(error) : resolve(data)));
+      end();
+    });
+    return body.text();
+  };
+  const body = new PassThrough();
+  assert.equal(await length({ path: '/', method: 'PUT', body }, () => body.end('written')), '7');
+  const late = new PassThrough();
+  assert.equal(await length({ path: '/', method: 'PUT', body: late }, () => setTimeout(() => late.end('late'), 20)), 'chunked');
+  const pipelined = client.pipeline({ path: '/', method: 'PUT' }, (answer) => answer.body).end('four');
+  assert.equal(String(await new Promise((resolve, reject) => pipelined.on('data', resolve).on('error', reject))), '4');
+});
+
 test('compose: order, this, nulls, bad interceptors', async (t) => {
   const server = await answering(t, OK);
   const client = using(t, new Client(server.origin));

@@ -55,6 +55,7 @@ await check('abortBody', async () => {
 });
 await check('refused', () => fetch(process.argv[3], { dispatcher: agent }));
 await check('closed', () => get('/close'));
+await check('cut', async () => (await get('/cut', { signal: AbortSignal.timeout(5000) })).text());
 await check('parallel', async () => (await Promise.all(Array.from({ length: 50 }, async (_, i) => (await get(`/${i}`)).text()))).length);
 setGlobalDispatcher(agent);
 await check('global', async () => {

@@ -32,6 +32,7 @@ function serve(request, response) {
     case '/never': return undefined;
     case '/half': return response.writeHead(200, { 'content-length': 10 }).write('half');
     case '/close': return request.socket.destroy();
+    case '/cut': return request.socket.end('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\ncut');
     default: return response.end(request.url);
   }
 }
@@ -66,6 +67,7 @@ const EXPECTED = {
   redirect: [true, 'hello'],
   refused: 'TypeError: fetch failed (ECONNREFUSED)',
   closed: 'TypeError: fetch failed (UND_ERR_SOCKET)',
+  cut: 'TypeError: terminated (UND_ERR_SOCKET)',
   parallel: 50,
   global: ['hello', true],
 };

@@ -146,7 +146,7 @@ export function checkRequest(options: any, callback: any, factory?: any): void {
     if (factory !== undefined && typeof factory !== 'function') {
       throw new InvalidArgumentError('invalid factory');
     }
-    if (highWaterMark != null && !(Number.isFinite(highWaterMark) && highWaterMark >= 0)) {
+    if (factory === undefined && highWaterMark != null && !(Number.isFinite(highWaterMark) && highWaterMark >= 0)) {
       throw new InvalidArgumentError('invalid highWaterMark');
     }
     checkSignal(signal);
