@@ -508,22 +508,16 @@ export class Exchange implements RequestEnd, UploadTarget {
   _onFailure(failure: Failure): void {
     const error = failure.kind === KIND_CONNECT
       ? this._client._connectError ?? errorOf(failure) : this._client._errorOf(failure);
-    if (this.headBatch === link.batch) {
-      // Who awaits the head listens for errors only then: a fetch would wait for ever.
-      setImmediate(() => this.fails(error));
-    } else {
-      this.fails(error);
-    }
-  }
-
-  private fails(error: Error): void {
+    // Who awaits a head listens for errors only then: a fetch would wait for ever.
+    const waits = this.headBatch === link.batch;
     if (this.state === State.Upgraded) {
-      this.socket!.destroy(error);
+      waits ? setImmediate(() => this.socket!.destroy(error)) : this.socket!.destroy(error);
     } else if (this.held !== null) {
       // What came before the failure is delivered before it.
       this.hold({ kind: 'failure', error });
     } else {
-      this._fail(error);
+      this.close();
+      waits ? setImmediate(() => this.report(error)) : this.report(error);
     }
   }
 
