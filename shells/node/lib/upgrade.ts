@@ -37,7 +37,8 @@ export class RawSocket extends Duplex {
     info: SocketInfo | null,
     isHttp2: boolean,
   ) {
-    super({ allowHalfOpen: false, autoDestroy: true });
+    // As Node.js's own sockets and streams: what was read to its end may still be reset.
+    super({ allowHalfOpen: isHttp2, autoDestroy: true });
     this.session = isHttp2 ? { socket: this } : undefined;
     this.localAddress = info?.localAddress;
     this.localPort = info?.localPort;

@@ -24,7 +24,8 @@ const folder = mkdtempSync(join(tmpdir(), 'forebay-test-'));
 const results = join(folder, 'results');
 const node = (...args) => spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status ?? 1;
 let status = node(
-  '--expose-gc', '--test',
+  // What hangs is named, and ends. The slowest builds the addon from source.
+  '--expose-gc', '--test', '--test-timeout=900000',
   '--test-reporter', 'spec', '--test-reporter-destination', 'stdout',
   '--test-reporter', './scripts/reporter.mjs', '--test-reporter-destination', results,
   ...files,

@@ -164,9 +164,9 @@ test('HTTP/2: a websocket is an extended CONNECT, its socket a Duplex', async (t
   assert.equal(headers['sec-websocket-protocol'], 'p');
   assert.ok(socket.session, 'by which undici\'s WebSocket knows HTTP/2');
   socket.write('one');
-  assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'echo one');
+  assert.equal(String(await within(new Promise((resolve) => socket.once('data', resolve)))), 'echo one');
   socket.end();
-  assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'bye');
+  assert.equal(String(await within(new Promise((resolve) => socket.once('data', resolve)))), 'bye');
 });
 
 test('an upgrade for a handler of undici 6 is made by HTTP/1.1: it knows no other', async (t) => {
@@ -185,12 +185,18 @@ test('an upgrade for a handler of undici 6 is made by HTTP/1.1: it knows no othe
   }
 });
 
-for (const [what, ends] of [['is reset', (stream) => stream.close(2)], ['has ended, and is reset', (stream) => stream.end().close(2)]]) {
+for (const [what, ends, unsent] of [
+  ['is reset', (stream) => stream.close(2), 0],
+  ['has ended, and is reset', (stream) => stream.end().close(2), 0],
+  ['is reset with much to be sent', (stream) => stream.close(2), 1 << 20],
+]) {
   test(`HTTP/2: the socket of a stream that ${what} fails`, async (t) => {
     const server = await websockets(t, (stream) => setTimeout(ends, 20, stream));
     const client = using(t, new Client(server.named, { connect: { ca } }));
     const { socket } = await client.upgrade({ path: '/', protocol: 'websocket' });
-    const error = await new Promise((resolve) => socket.once('error', resolve).resume());
+    const failed = new Promise((resolve) => socket.once('error', resolve).resume());
+    socket.write(Buffer.alloc(unsent));
+    const error = await within(failed);
     assert.deepEqual([error.code, error.http2ErrorCode], ['ERR_HTTP2_STREAM_ERROR', 2]);
   });
 }
@@ -201,7 +207,7 @@ test('HTTP/2: destroy() ends sockets too', async (t) => {
   const { socket } = await client.upgrade({ path: '/', protocol: 'websocket' });
   const failed = new Promise((resolve) => socket.once('error', resolve));
   await client.destroy();
-  assert.ok((await failed) instanceof errors.ClientDestroyedError);
+  assert.ok((await within(failed)) instanceof errors.ClientDestroyedError);
 });
 
 test('HTTP/2: what a socket writes last arrives, although the server has ended before', async (t) => {
@@ -213,8 +219,8 @@ test('HTTP/2: what a socket writes last arrives, although the server has ended b
   const client = using(t, new Client(server.named, { connect: { ca } }));
   const { socket } = await client.upgrade({ path: '/', protocol: 'websocket' });
   const last = 'x'.repeat(500_000);
-  socket.once('data', () => socket.write(last));
-  await new Promise((resolve) => socket.once('close', resolve));
+  socket.once('data', () => socket.end(last));
+  await within(new Promise((resolve) => socket.once('close', resolve)));
   await until(() => all.length === last.length);
 });
 

@@ -32,6 +32,8 @@ pub(super) struct Exchange {
     received: u64,
     /// The connection became a stream of bytes.
     raw: bool,
+    /// Why the server has reset the stream.
+    reset: Option<Reason>,
 }
 
 /// What is awaited.
@@ -85,7 +87,18 @@ impl Exchange {
         });
         let timer = Box::pin(tokio::time::sleep(limit(request.headers_timeout_ms)));
         let reading = Reading::Head(response);
-        Self { shared, client, running, request, reading, upload, timer, received: 0, raw: false }
+        Self {
+            shared,
+            client,
+            running,
+            request,
+            reading,
+            upload,
+            timer,
+            received: 0,
+            raw: false,
+            reset: None,
+        }
     }
 
     const fn id(&self) -> RequestId {
@@ -99,17 +112,17 @@ impl Exchange {
             None => {}
             Some(Stop::GivenUp) => {
                 self.shared.finish(self.id());
-                self.reset();
+                self.cancel();
             }
             Some(Stop::Failed(failure)) => {
-                self.reset();
+                self.cancel();
                 self.shared.fail(self.id(), failure);
             }
             Some(Stop::Refused(how, failure)) => self.send_again(how, failure),
         }
     }
 
-    fn reset(&mut self) {
+    fn cancel(&mut self) {
         if let Some(upload) = &mut self.upload {
             upload.stream.send_reset(Reason::CANCEL);
         }
@@ -157,8 +170,15 @@ impl Exchange {
             return Err(Box::new(Stop::GivenUp));
         }
         self.read_head(cx)?;
-        self.write(cx)?;
+        self.write(cx);
         self.read_body(cx)?;
+        if self.raw && matches!(self.reading, Reading::Ended) {
+            // Who still reads is told of a reset there.
+            self.watch_reset(cx);
+            if let Some(reason) = self.reset {
+                return Err(Box::new(Stop::Failed(cause::of_reset(reason))));
+            }
+        }
         let raw_goes_on = self.raw && self.upload.is_some();
         if matches!(self.reading, Reading::Ended) && !raw_goes_on {
             self.shared.finish(self.id());
@@ -292,10 +312,10 @@ impl Exchange {
     }
 
     /// Sends what the server takes of the request's body.
-    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Box<Stop>> {
+    fn write(&mut self, cx: &mut Context<'_>) {
         let id = self.request.id;
         if self.raw {
-            self.watch_reset(cx)?;
+            self.watch_reset(cx);
         }
         while let Some(upload) = self.upload.as_mut().filter(|upload| !upload.withheld) {
             if !upload.credited {
@@ -325,7 +345,6 @@ impl Exchange {
                 self.send(0);
             }
         }
-        Ok(())
     }
 
     fn send(&mut self, len: usize) {
@@ -360,20 +379,15 @@ impl Exchange {
     }
 
     /// A server that wants no more of a body may say so before it answers.
-    fn watch_reset(&mut self, cx: &mut Context<'_>) -> Result<(), Box<Stop>> {
+    fn watch_reset(&mut self, cx: &mut Context<'_>) {
         let Some(upload) = &mut self.upload else {
-            return Ok(());
+            return;
         };
-        let ended = matches!(self.reading, Reading::Ended);
         match upload.stream.poll_reset(cx) {
             Poll::Ready(Ok(Reason::NO_ERROR)) => self.stop_upload(),
-            // Who still reads is told there.
-            Poll::Ready(Ok(reason)) if ended => {
-                return Err(Box::new(Stop::Failed(cause::of_reset(reason))));
-            }
-            Poll::Ready(Ok(_) | Err(_)) | Poll::Pending => {}
+            Poll::Ready(Ok(reason)) => self.reset = Some(reason),
+            Poll::Ready(Err(_)) | Poll::Pending => {}
         }
-        Ok(())
     }
 
     fn watch_time(&mut self, cx: &mut Context<'_>) -> Result<(), Box<Stop>> {
