@@ -3,29 +3,10 @@
 //   FOREBAY_SEED=7 FOREBAY_COUNT=1000 npm test -- differential
 
 import { test } from 'node:test';
-import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Readable } from 'node:stream';
+import { besideUndici } from './random.mjs';
 import { forebay, rawServer, undici, until, within } from './support.mjs';
-
-const SEED = Number(process.env.FOREBAY_SEED ?? 1);
-const COUNT = Number(process.env.FOREBAY_COUNT ?? 120);
-/** Scenarios that run side by side: most of their time is waiting. */
-const LANES = 6;
-
-/** Numbers that the seed decides (mulberry32). */
-class Random {
-  constructor(seed) { this.state = seed; }
-  below(limit) {
-    this.state = (this.state + 0x6D2B79F5) | 0;
-    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * limit);
-  }
-
-  chance(of) { return this.below(of) === 0; }
-  pick(list) { return list[this.below(list.length)]; }
-}
 
 const BODIES = {
   string: () => 'hello',
@@ -93,8 +74,7 @@ function request(random) {
   return { method, body, headers, ...reset, ...answer, hook };
 }
 
-function scenario(seed) {
-  const random = new Random(seed);
+function scenario(random) {
   const requests = Array.from({ length: 1 + random.below(3) }, () => request(random));
   const options = random.chance(8) ? { maxHeaderSize: random.pick([20, 64, 1000]) } : random.chance(8) ? { pipelining: 0 } : {};
   return { requests, options };
@@ -205,15 +185,6 @@ async function play(t, library, all) {
   return { told, seen };
 }
 
-test('callbacks and bytes are the same as with undici, whatever happens', async (t) => {
-  let seed = SEED;
-  const lane = async () => {
-    while (seed < SEED + COUNT) {
-      const mine = seed++;
-      const all = scenario(mine);
-      const [ours, theirs] = await Promise.all([play(t, forebay, all), play(t, undici, all)]);
-      assert.deepEqual(ours, theirs, `seed ${mine}: ${JSON.stringify(all).replace(/x{100,}/g, 'x…')}`);
-    }
-  };
-  await Promise.all(Array.from({ length: LANES }, lane));
-});
+test('callbacks and bytes are the same as with undici, whatever happens', (t) => (
+  besideUndici(120, scenario, (all, ours) => play(t, ours ? forebay : undici, all))
+));
