@@ -60,11 +60,6 @@ impl ChunkDecoder {
         matches!(self.place, Place::Data)
     }
 
-    /// How many bytes of data follow, without framing.
-    pub(crate) const fn data_left(&self) -> u64 {
-        if self.is_in_data() { self.left } else { 0 }
-    }
-
     /// Whether the last size line was read.
     pub(crate) const fn is_last(&self) -> bool {
         matches!(self.place, Place::End)

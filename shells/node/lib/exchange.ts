@@ -2,8 +2,9 @@
 
 import { Upload, measure, type UploadTarget } from './body';
 import type { Client } from './client';
+import { Controller } from './controller';
 import { channels } from './diagnostics';
-import { RequestAbortedError, RequestContentLengthMismatchError } from './errors';
+import { RequestContentLengthMismatchError } from './errors';
 import { KIND_CONNECT, errorOf } from './failure';
 import * as headers from './headers';
 import * as link from './link';
@@ -17,84 +18,6 @@ const WINDOW = 256 * 1024;
 
 /** `Waiting`: the engine has it, and no connection for it. */
 const enum State { Queued, Waiting, Started, Responding, Upgraded, Over }
-
-/** What a handler holds: the ways to rest, go on, and give up. */
-export class Controller {
-  /** @internal */
-  _exchange: Exchange | null;
-  /** @internal The block that raw headers are made of when somebody reads them. */
-  _headerBlock: string | null = null;
-  /** @internal */
-  _trailerBlock: string | null = null;
-  private isPaused = false;
-  private isAborted = false;
-  private why: any = null;
-  private rawHeaderList: any = null;
-  private rawTrailerList: any = null;
-
-  constructor(exchange: Exchange) {
-    this._exchange = exchange;
-  }
-
-  get paused(): boolean {
-    return this.isPaused;
-  }
-
-  get aborted(): boolean {
-    return this.isAborted;
-  }
-
-  get reason(): any {
-    return this.why;
-  }
-
-  /** Name, value, name, value, as Buffers with what the server wrote; null before the head came. */
-  get rawHeaders(): any {
-    if (this._headerBlock !== null) {
-      this.rawHeaderList = headers.raw(this._headerBlock);
-      this._headerBlock = null;
-    }
-    return this.rawHeaderList;
-  }
-
-  set rawHeaders(value: any) {
-    this._headerBlock = null;
-    this.rawHeaderList = value;
-  }
-
-  get rawTrailers(): any {
-    if (this._trailerBlock !== null) {
-      this.rawTrailerList = headers.raw(this._trailerBlock);
-      this._trailerBlock = null;
-    }
-    return this.rawTrailerList;
-  }
-
-  set rawTrailers(value: any) {
-    this._trailerBlock = null;
-    this.rawTrailerList = value;
-  }
-
-  pause(): void {
-    this.isPaused = true;
-    this._exchange?._rest();
-  }
-
-  resume(): void {
-    if (this.isPaused) {
-      this.isPaused = false;
-      this._exchange?._goOn();
-    }
-  }
-
-  abort(reason?: any): void {
-    if (!this.isAborted) {
-      this.isAborted = true;
-      this.why = reason;
-      this._exchange?._abort(reason ?? new RequestAbortedError());
-    }
-  }
-}
 
 /** What waits for a handler that rests. */
 type Held =
@@ -509,15 +432,15 @@ export class Exchange implements RequestEnd, UploadTarget {
     const error = failure.kind === KIND_CONNECT
       ? this._client._connectError ?? errorOf(failure) : this._client._errorOf(failure);
     // Who awaits a head listens for errors only then: a fetch would wait for ever.
-    const waits = this.headBatch === link.batch;
+    const tell = this.headBatch === link.batch ? setImmediate : (now: () => void) => now();
     if (this.state === State.Upgraded) {
-      waits ? setImmediate(() => this.socket!.destroy(error)) : this.socket!.destroy(error);
+      tell(() => this.socket!.destroy(error));
     } else if (this.held !== null) {
       // What came before the failure is delivered before it.
       this.hold({ kind: 'failure', error });
     } else {
       this.close();
-      waits ? setImmediate(() => this.report(error)) : this.report(error);
+      tell(() => this.report(error));
     }
   }
 

@@ -521,3 +521,13 @@ test('abort, pause and destroy in the middle of a row of quick answers', async (
   await last.done;
   assert.ok(last.error instanceof forebay.errors.ClientDestroyedError);
 });
+
+test('a pool with pipelining fills a connection before it opens another', async (t) => {
+  const server = await httpServer(t, (_, response) => setTimeout(() => response.end(), 20));
+  const pool = using(t, new Pool(server.origin, { pipelining: 2 }));
+  await run(pool, {});
+  await Promise.all([run(pool, {}), run(pool, {})]);
+  assert.equal(pool.stats.connected, 1);
+  await Promise.all([run(pool, {}), run(pool, {}), run(pool, {})]);
+  assert.equal(pool.stats.connected, 2);
+});

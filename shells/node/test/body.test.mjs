@@ -276,3 +276,16 @@ test('an answer before the whole body was sent', async (t) => {
   assert.equal(got.status ?? got.error.code, got.status ? 413 : got.error.code);
   await until(() => body.destroyed, 'the body to be given up');
 });
+
+test('a body whose method expects none: the server is told that the connection ends with it', async (t) => {
+  const seen = [];
+  const server = await httpServer(t, (request, response) => {
+    seen.push(request.headers.connection);
+    request.resume().on('end', () => response.end());
+  });
+  const client = using(t, new Client(server.origin));
+  for (const options of [{ body: 'x' }, { body: 'x', reset: false }, { body: null }]) {
+    assert.equal((await run(client, { method: 'DELETE', ...options })).status, 200);
+  }
+  assert.deepEqual(seen, ['close', 'keep-alive', 'keep-alive']);
+});

@@ -169,6 +169,17 @@ test('who gives up in onRequestStart sends nothing, and the connection stays', a
   }
 });
 
+test('abort of a response that was read whole leaves the connection open', async (t) => {
+  const server = await answering(t, OK);
+  const client = using(t, new Client(server.origin));
+  let connections = 0;
+  client.on('connect', () => connections++);
+  const reason = new Error('no more');
+  assert.equal((await run(client, {}, { onResponseStart: (controller) => controller.abort(reason) })).error, reason);
+  assert.equal((await run(client, {})).status, 200);
+  assert.equal(connections, 1);
+});
+
 test('abort after the end changes flags only', async (t) => {
   const server = await answering(t, OK);
   const got = await run(using(t, new Client(server.origin)), {});

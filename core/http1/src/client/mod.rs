@@ -261,19 +261,6 @@ impl<S> Connection<S> {
         matches!(self.state.response, Response::Body)
     }
 
-    /// How many bytes follow that are data of the running response's body and nothing else.
-    #[must_use]
-    pub const fn data_len(&self) -> u64 {
-        let data = match self.body {
-            _ if !self.is_in_body() => 0,
-            Body::Length(left) => left,
-            Body::Chunked(ref decoder) => decoder.data_left(),
-            Body::Trailers(_) => 0,
-            Body::UntilClose => u64::MAX,
-        };
-        if data < self.body_left { data } else { self.body_left }
-    }
-
     /// Whether the connection is over: by an error, or behind the last response. Close it.
     #[must_use]
     pub const fn is_closed(&self) -> bool {

@@ -37,7 +37,7 @@ pub(super) struct H2 {
     sender: SendRequest<Bytes>,
     running: Rc<Running>,
     /// The server said that it takes no more requests: what it has begun with goes on.
-    leaving: Option<Failure>,
+    leaving: bool,
     /// How many streams JavaScript knows of.
     told_room: u32,
     rest: Rest,
@@ -114,7 +114,7 @@ impl H2 {
                 wire,
                 over: RefCell::new(None),
             }),
-            leaving: None,
+            leaving: false,
             told_room: options.h2.max_concurrent_streams,
             rest: Rest::new(options.keep_alive_timeout_ms),
             pinger,
@@ -150,7 +150,7 @@ impl H2 {
             if cause::is_fatal(&error) {
                 self.running.over.replace(Some(self.running.wire.of(failure.clone())));
             } else {
-                self.leaving = Some(failure.clone());
+                self.leaving = true;
             }
             return Some(failure);
         }
@@ -254,7 +254,7 @@ impl H2 {
 
     /// The client has no use for it any more. It lives as long as what the server has begun with.
     pub(super) fn leave(self) {
-        if self.leaving.is_none() {
+        if !self.leaving {
             return;
         }
         let (client, mut connection) = (self.client, self.connection);
